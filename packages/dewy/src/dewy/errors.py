@@ -1,0 +1,90 @@
+"""Every error that dewy itself raises: a sentence a person can act on, and what to do about it.
+
+Pure: this module imports nothing of dewy.
+"""
+
+from __future__ import annotations
+
+
+class DewyError(Exception):
+    """Something failed for a reason that dewy can name.
+
+    Args:
+        message: What failed, on what, and why: one sentence without a full stop at its end.
+        hint: What to do about it, if dewy knows. One sentence, or empty.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.hint}" if self.hint else self.message
+
+
+class UsageError(DewyError):
+    """What the user wrote is wrong: an option, a URL, a combination. The command ends with status 2."""
+
+
+class PluginError(DewyError):
+    """A plugin is missing, broken, collides with another, hangs, or raised something it should not have."""
+
+
+class RegistryError(DewyError):
+    """The registry did not answer, refused, or said something that cannot be used."""
+
+
+class ReleasePending(RegistryError):
+    """The newest version is there but not ready to be deployed yet, its artifact being uploaded, say (R28).
+
+    No failure: the running version stays, nobody is notified.
+    """
+
+
+class ArtifactError(DewyError):
+    """The artifact could not be downloaded, or what came is not what was promised."""
+
+
+class ArchiveError(ArtifactError):
+    """The artifact cannot be unpacked, or unpacking it would be unsafe. Names the member and the reason."""
+
+
+class CacheError(DewyError):
+    """The cache failed. Never fatal: the deployment goes on without it (R44)."""
+
+
+class NotifierError(DewyError):
+    """A message could not be delivered. Never fatal (R53).
+
+    Args:
+        message: As in :class:`DewyError`.
+        hint: As in :class:`DewyError`.
+        retry_after: Seconds that the medium asked to wait before the next try; None when it did not say.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(message, hint)
+        self.retry_after = retry_after
+
+
+class HookError(DewyError):
+    """A deploy hook failed or ran out of time. Before the deployment it stops it (R61)."""
+
+
+class StartError(DewyError):
+    """The application did not start, or was not ready in time; carries the end of what it printed.
+
+    Args:
+        message: As in :class:`DewyError`.
+        hint: As in :class:`DewyError`.
+        output: The last lines that the application wrote, oldest first, without line ends.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, output: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint)
+        self.output = output
+
+
+class HostError(DewyError):
+    """This host is at fault, not the version: no space, no memory, no permission. Tried again, never held."""

@@ -1,0 +1,209 @@
+"""The catalogue of events: everything dewy says, once, under a stable name.
+
+The log, the notifiers, plugins and programs all read this one stream. Names and fields are part of the contract: fields
+are added, never renamed. ``docs/events.md`` is made from this page. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from dewy.types import FieldValue, Level
+
+__all__ = ["EVENTS", "Emit", "EventKind"]
+
+
+@dataclass(frozen=True, slots=True)
+class EventKind:
+    """One kind of event.
+
+    Attributes:
+        name: Stable, dotted: what it is about, then what happened.
+        level: How much it matters.
+        text: The sentence for people, with its fields in braces: each of them is always given.
+        more: Fields that are also always given and not in the sentence.
+        optional: Fields that are given when they are known.
+        tells: Whether notifiers tell it (R51).
+    """
+
+    name: str
+    level: Level
+    text: str
+    more: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    tells: bool = False
+
+
+class Emit(Protocol):
+    """How a part of dewy says something: the stream's method, or a list in a test. Never blocks, never raises."""
+
+    def __call__(self, kind: EventKind, /, **fields: FieldValue) -> None:
+        """Says that this happened now. Fields are those the kind declares."""
+
+
+def _kinds() -> Iterator[EventKind]:
+    for value in globals().values():
+        if isinstance(value, EventKind):
+            yield value
+
+
+# dewy itself
+DEWY_STARTED = EventKind(
+    "dewy.started",
+    "info",
+    "dewy {dewy_version} keeps {application} at the newest version of {registry}",
+    more=("command", "pid", "host"),
+    optional=("version",),
+    tells=True,
+)
+DEWY_STOPPING = EventKind("dewy.stopping", "info", "dewy stops: {reason}")
+DEWY_STOPPED = EventKind("dewy.stopped", "info", "dewy stopped {application}", more=("seconds",), tells=True)
+DEWY_FAILED = EventKind("dewy.failed", "error", "dewy ends: {error}", tells=True)
+DEPRECATED = EventKind("dewy.deprecated", "warn", "{what} is deprecated: {instead}")
+
+# the registry
+REGISTRY_POLLED = EventKind(
+    "registry.polled", "debug", "the registry offers {version}: {decision}", more=("artifact", "seconds")
+)
+REGISTRY_PENDING = EventKind("registry.pending", "debug", "nothing to deploy yet: {reason}")
+REGISTRY_FAILED = EventKind(
+    "registry.failed",
+    "error",
+    "the registry cannot be asked ({failures} in a row): {error}; next try in {retry_seconds}s",
+    more=("failures",),
+    tells=True,
+)
+REGISTRY_RECOVERED = EventKind(
+    "registry.recovered", "info", "the registry answers again after {failures} failures", tells=True
+)
+
+# one deployment, from the registry to the running process
+DEPLOYMENT_STARTED = EventKind(
+    "deployment.started",
+    "info",
+    "{version} is new (running: {previous_version}): deploying {artifact}",
+    more=("reason", "directory"),
+    tells=True,
+)
+ARTIFACT_CACHED = EventKind("artifact.cached", "info", "{artifact} of {version} comes from the cache", more=("bytes",))
+ARTIFACT_DOWNLOADED = EventKind(
+    "artifact.downloaded",
+    "info",
+    "{artifact} of {version} was downloaded: {bytes} bytes in {seconds}s",
+    more=("digest",),
+)
+ARTIFACT_UNCHANGED = EventKind(
+    "artifact.unchanged",
+    "info",
+    "{artifact} of {version} was published again with the same bytes: nothing to do",
+)
+RELEASE_UNPACKED = EventKind("release.unpacked", "info", "{version} is unpacked in {directory}", more=("seconds", "members"))
+RELEASE_SWITCHED = EventKind("release.switched", "info", "current leads to {version} ({directory})")
+RELEASE_REVERTED = EventKind("release.reverted", "warn", "current leads to {version} ({directory}) again")
+RELEASE_REMOVED = EventKind("release.removed", "info", "the old release directory {directory} is removed")
+DEPLOYMENT_DONE = EventKind(
+    "deployment.done",
+    "info",
+    "{version} is deployed (before: {previous_version}) in {seconds}s",
+    more=("artifact", "digest", "directory"),
+    tells=True,
+)
+DEPLOYMENT_FAILED = EventKind(
+    "deployment.failed",
+    "error",
+    "{version} could not be deployed: {error}. {keeps}; {next}",
+    more=("previous_version", "phase", "seconds"),
+    optional=("output",),
+    tells=True,
+)
+VERSION_HELD = EventKind(
+    "version.held", "warn", "{version} is on hold and will not be tried again: {reason}", more=("digest",)
+)
+DEPLOYMENT_RESUMED = EventKind(
+    "deployment.resumed", "info", "dewy was stopped while it deployed {version}: it goes on from there", more=("phase",)
+)
+REPORT_DONE = EventKind("report.done", "debug", "the registry has the report on {version}")
+REPORT_FAILED = EventKind("report.failed", "warn", "the registry did not take the report on {version}: {error}")
+
+# hooks
+HOOK_DONE = EventKind(
+    "hook.done",
+    "info",
+    "the {phase} hook of {version} succeeded in {seconds}s",
+    more=("hook", "output", "status"),
+    tells=True,
+)
+HOOK_FAILED = EventKind(
+    "hook.failed",
+    "error",
+    "the {phase} hook of {version} failed: {error}",
+    more=("hook", "output", "seconds"),
+    optional=("status",),
+    tells=True,
+)
+
+# caches, plugins, delivery
+CACHE_FAILED = EventKind("cache.failed", "warn", "the cache does not work, deployments go on without it: {error}")
+CACHE_RECOVERED = EventKind("cache.recovered", "info", "the cache works again")
+PLUGIN_BROKEN = EventKind("plugin.broken", "warn", "the plugin {plugin} does not load: {error}", more=("distribution",))
+PLUGIN_FAILED = EventKind("plugin.failed", "warn", "the plugin {plugin} failed in {hook}: {error}")
+NOTIFIER_FAILED = EventKind(
+    "notifier.failed", "warn", "{notifier} could not be told of {event}: {error}", more=("attempts",)
+)
+EVENTS_LOST = EventKind("events.lost", "warn", "{consumer} is too slow: {lost} events were not given to it")
+LOG = EventKind("log", "info", "{message}", more=("logger",))
+
+# the application under supervision
+SOCKETS_BOUND = EventKind("sockets.bound", "info", "listening on {addresses}")
+GENERATION_STARTED = EventKind(
+    "generation.started", "info", "generation {generation} is started", more=("pid", "version", "reason")
+)
+GENERATION_READY = EventKind(
+    "generation.ready", "info", "generation {generation} is ready after {seconds}s ({how})", more=("pid", "version")
+)
+GENERATION_FAILED = EventKind(
+    "generation.failed", "error", "generation {generation} is not ready: {error}", more=("pid", "version")
+)
+GENERATION_STOPPING = EventKind("generation.stopping", "info", "generation {generation} is asked to finish", more=("pid",))
+GENERATION_STOPPED = EventKind(
+    "generation.stopped", "info", "generation {generation} finished ({how}) in {seconds}s", more=("pid",)
+)
+GENERATION_KILLED = EventKind(
+    "generation.killed", "warn", "generation {generation} did not finish within {seconds}s and is killed", more=("pid",)
+)
+APPLICATION_CRASHED = EventKind(
+    "application.crashed",
+    "error",
+    "the application died ({how}) after {uptime}s; it is started again in {retry_seconds}s",
+    more=("generation", "pid", "version", "output", "crashes"),
+    tells=True,
+)
+APPLICATION_RECOVERED = EventKind(
+    "application.recovered",
+    "info",
+    "the application runs again after {crashes} crashes",
+    more=("generation", "version"),
+    tells=True,
+)
+APPLICATION_RESTARTED = EventKind(
+    "application.restarted",
+    "info",
+    "the application was restarted in {seconds}s at {version}",
+    more=("generation",),
+    tells=True,
+)
+RESTART_FAILED = EventKind(
+    "restart.failed",
+    "error",
+    "the application could not be restarted: {error}; the old one serves on",
+    optional=("output",),
+    tells=True,
+)
+ORPHAN_STOPPED = EventKind(
+    "orphan.stopped", "warn", "process group {group} of a dewy that was killed is stopped", more=("how",)
+)
+
+EVENTS: dict[str, EventKind] = {kind.name: kind for kind in list(_kinds())}
+"""Every kind by its name, in the order of this page."""
