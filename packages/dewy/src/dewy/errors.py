@@ -5,6 +5,8 @@ Pure: this module imports nothing of dewy.
 
 from __future__ import annotations
 
+import errno
+
 
 class DewyError(Exception):
     """Something failed for a reason that dewy can name.
@@ -88,3 +90,30 @@ class StartError(DewyError):
 
 class HostError(DewyError):
     """This host is at fault, not the version: no space, no memory, no permission. Tried again, never held."""
+
+
+_HOST_FAULTS = frozenset(
+    {
+        errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM,
+        errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN,
+    }
+)  # fmt: skip
+_CURES = {
+    errno.ENOSPC: "Free some space; dewy tries again",
+    errno.EDQUOT: "The disk quota is used up: free some space; dewy tries again",
+    errno.EROFS: "The file system is read-only",
+    errno.EACCES: "Check the owner and the permissions, and which user dewy runs as",
+    errno.EPERM: "Check the owner and the permissions, and which user dewy runs as",
+}
+
+
+def from_os_error(error: OSError, doing: str) -> DewyError:
+    """What the operating system refused, as a sentence: HostError where this host is at fault, else DewyError.
+
+    Args:
+        error: What was raised.
+        doing: What dewy was doing: "writing the state".
+    """
+    where = f" ({error.filename})" if error.filename else ""
+    kind = HostError if error.errno in _HOST_FAULTS else DewyError
+    return kind(f"{doing} failed: {error.strerror or error}{where}", _CURES.get(error.errno or 0, ""))

@@ -25,7 +25,7 @@ class EventKind:
         text: The sentence for people, with its fields in braces: each of them is always given.
         more: Fields that are also always given and not in the sentence.
         optional: Fields that are given when they are known.
-        tells: Whether notifiers tell it (R51).
+        title: What notifiers tell people in a line (R51); empty for what they do not tell.
     """
 
     name: str
@@ -33,7 +33,7 @@ class EventKind:
     text: str
     more: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
-    tells: bool = False
+    title: str = ""
 
 
 class Emit(Protocol):
@@ -56,12 +56,23 @@ DEWY_STARTED = EventKind(
     "dewy {dewy_version} keeps {application} at the newest version of {registry}",
     more=("command", "pid", "host"),
     optional=("version",),
-    tells=True,
+    title="dewy started",
 )
+DEWY_READY = EventKind("dewy.ready", "info", "dewy is up; what runs: {version}")
 DEWY_STOPPING = EventKind("dewy.stopping", "info", "dewy stops: {reason}")
-DEWY_STOPPED = EventKind("dewy.stopped", "info", "dewy stopped {application}", more=("seconds",), tells=True)
-DEWY_FAILED = EventKind("dewy.failed", "error", "dewy ends: {error}", tells=True)
-DEPRECATED = EventKind("dewy.deprecated", "warn", "{what} is deprecated: {instead}")
+DEWY_STOPPED = EventKind("dewy.stopped", "info", "dewy stopped {application}", more=("seconds",), title="dewy stopped")
+DEWY_FAILED = EventKind("dewy.failed", "error", "dewy ends: {error}", title="dewy ended with an error")
+DEWY_FAULT = EventKind(
+    "dewy.fault",
+    "error",
+    "a fault in dewy itself: {error}; the application is not touched, dewy goes on in {retry_seconds}s",
+    more=("traceback",),
+    title="a fault in dewy",
+)
+STATE_UNSAVED = EventKind("state.unsaved", "error", "the state cannot be written, which is tried again: {error}")
+STATE_UNREADABLE = EventKind(
+    "state.unreadable", "warn", "the state file cannot be read and is put aside as {aside}: {error}"
+)
 
 # the registry
 REGISTRY_POLLED = EventKind(
@@ -71,12 +82,11 @@ REGISTRY_PENDING = EventKind("registry.pending", "debug", "nothing to deploy yet
 REGISTRY_FAILED = EventKind(
     "registry.failed",
     "error",
-    "the registry cannot be asked ({failures} in a row): {error}; next try in {retry_seconds}s",
-    more=("failures",),
-    tells=True,
+    "the registry gives no answer that dewy can use ({failures} in a row): {error}; next try in {retry_seconds}s",
+    title="the registry gives no usable answer",
 )
 REGISTRY_RECOVERED = EventKind(
-    "registry.recovered", "info", "the registry answers again after {failures} failures", tells=True
+    "registry.recovered", "info", "the registry answers again after {failures} failures", title="the registry answers again"
 )
 
 # one deployment, from the registry to the running process
@@ -85,7 +95,7 @@ DEPLOYMENT_STARTED = EventKind(
     "info",
     "{version} is new (running: {previous_version}): deploying {artifact}",
     more=("reason", "directory"),
-    tells=True,
+    title="{version} is new",
 )
 ARTIFACT_CACHED = EventKind("artifact.cached", "info", "{artifact} of {version} comes from the cache", more=("bytes",))
 ARTIFACT_DOWNLOADED = EventKind(
@@ -108,7 +118,7 @@ DEPLOYMENT_DONE = EventKind(
     "info",
     "{version} is deployed (before: {previous_version}) in {seconds}s",
     more=("artifact", "digest", "directory"),
-    tells=True,
+    title="{version} is deployed",
 )
 DEPLOYMENT_FAILED = EventKind(
     "deployment.failed",
@@ -116,7 +126,7 @@ DEPLOYMENT_FAILED = EventKind(
     "{version} could not be deployed: {error}. {keeps}; {next}",
     more=("previous_version", "phase", "seconds"),
     optional=("output",),
-    tells=True,
+    title="{version} could not be deployed",
 )
 VERSION_HELD = EventKind(
     "version.held", "warn", "{version} is on hold and will not be tried again: {reason}", more=("digest",)
@@ -133,7 +143,7 @@ HOOK_DONE = EventKind(
     "info",
     "the {phase} hook of {version} succeeded in {seconds}s",
     more=("hook", "output", "status"),
-    tells=True,
+    title="the {phase} hook of {version} succeeded",
 )
 HOOK_FAILED = EventKind(
     "hook.failed",
@@ -141,7 +151,7 @@ HOOK_FAILED = EventKind(
     "the {phase} hook of {version} failed: {error}",
     more=("hook", "output", "seconds"),
     optional=("status",),
-    tells=True,
+    title="the {phase} hook of {version} failed",
 )
 
 # caches, plugins, delivery
@@ -178,28 +188,28 @@ APPLICATION_CRASHED = EventKind(
     "error",
     "the application died ({how}) after {uptime}s; it is started again in {retry_seconds}s",
     more=("generation", "pid", "version", "output", "crashes"),
-    tells=True,
+    title="the application died",
 )
 APPLICATION_RECOVERED = EventKind(
     "application.recovered",
     "info",
     "the application runs again after {crashes} crashes",
     more=("generation", "version"),
-    tells=True,
+    title="the application runs again",
 )
 APPLICATION_RESTARTED = EventKind(
     "application.restarted",
     "info",
     "the application was restarted in {seconds}s at {version}",
     more=("generation",),
-    tells=True,
+    title="the application was restarted",
 )
 RESTART_FAILED = EventKind(
     "restart.failed",
     "error",
     "the application could not be restarted: {error}; the old one serves on",
     optional=("output",),
-    tells=True,
+    title="the application could not be restarted",
 )
 ORPHAN_STOPPED = EventKind(
     "orphan.stopped", "warn", "process group {group} of a dewy that was killed is stopped", more=("how",)

@@ -1,0 +1,46 @@
+"""The built-in https and http artifact: one file of any web server (R32)."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from dewy.errors import ArtifactError, UsageError
+from dewy.http import HttpClient, HttpError
+from dewy.types import Artifact, Backend, Context, Stated
+from dewy.urls import BackendURL
+
+__all__ = ["HTTP_ARTIFACT", "HttpArtifact"]
+
+
+class HttpArtifact:
+    """One file of a web server.
+
+    Args:
+        url: http or https; a user and password in it become basic authentication.
+        client: Fetches it.
+    """
+
+    def __init__(self, url: str, client: HttpClient) -> None:
+        self._url, self._client = url, client
+
+    def download(self, to: BinaryIO) -> Stated:
+        """Streams the file into ``to``; see :meth:`dewy.types.Artifact.download`."""
+        try:
+            return self._client.download(self._url, to)
+        except HttpError as error:
+            raise ArtifactError(error.message, error.hint) from error
+
+
+def _open(url: BackendURL, context: Context) -> Artifact:
+    if not url.host:
+        raise UsageError(f"the artifact URL {url} names no host", "It takes the form https://host/path/file")
+    return HttpArtifact(url.raw, context.http)
+
+
+HTTP_ARTIFACT: Backend[Artifact] = Backend(
+    schemes=("https", "http"),
+    summary="a file of any web server",
+    examples=("https://downloads.example.com/myapp/1.4.0/myapp_linux_amd64.tar.gz", "http://127.0.0.1:8080/myapp.tar.gz"),
+    open=_open,
+    options=None,
+)

@@ -1,0 +1,191 @@
+"""The deployer's loop: poll, decide, deploy, wait. In a thread of its own, plain synchronous code."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from dewy import events
+from dewy.backoff import backoff, jittered
+from dewy.decide import Deploy, decide
+from dewy.deployment import DeploymentFailed, Pipeline
+from dewy.errors import DewyError, ReleasePending, StartError
+from dewy.guard import CallTimedOut
+from dewy.host import detect_platform
+from dewy.runtime import Runtime
+from dewy.types import Registry, Release, Report
+from dewy.waker import Stopping
+
+__all__ = ["Deployer", "RegistryClient"]
+
+T = TypeVar("T")
+
+_REGISTRY_LIMIT = 120.0
+"""Seconds that a registry may take for one answer or report, its own retries included."""
+_MOST_WAIT = 300.0
+"""Seconds between tries at most, however often something has failed (R30)."""
+
+
+class RegistryClient:
+    """The registry, asked through the guard; opened anew after it has hung."""
+
+    def __init__(self, runtime: Runtime, open_registry: Callable[[], Registry]) -> None:
+        self._guard = runtime.guard
+        self._plugin = str(runtime.plugins.find("registry", runtime.settings.registry).plugin)
+        self._open, self._registry = open_registry, open_registry()
+        self._platform = detect_platform()
+
+    def current(self) -> Release:
+        """What this host should run. Raises DewyError."""
+        return self._call("asking for the newest version", lambda registry: registry.current(self._platform))
+
+    def report(self, report: Report) -> None:
+        """Tells the registry how a deployment ended. Raises DewyError."""
+        self._call("reporting a deployment", lambda registry: registry.report(report))
+
+    def _call(self, what: str, call: Callable[[Registry], T]) -> T:
+        registry = self._registry
+        try:
+            return self._guard.call(self._plugin, what, lambda: call(registry), limit=_REGISTRY_LIMIT)
+        except CallTimedOut:
+            self._registry = self._open()
+            raise
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """A release that has failed here: how often, and when it may be tried again (monotonic)."""
+
+    release: Release
+    failures: int = 0
+    retry_at: float = 0.0
+
+
+class Deployer:
+    """Keeps one application at the version its registry offers.
+
+    Attributes:
+        pipeline: How it deploys, and what it knows of this host.
+    """
+
+    def __init__(self, runtime: Runtime, registry: RegistryClient, pipeline: Pipeline) -> None:
+        self._interval = runtime.settings.interval
+        self._waker, self._emit = runtime.waker, runtime.emit
+        self._registry, self.pipeline = registry, pipeline
+        self._poll_failures = 0
+        self._trouble: _Trouble | None = None
+
+    def run(self) -> None:
+        """Runs what is there, then keeps it at the newest version, until dewy stops."""
+        step = self._boot
+        try:
+            while True:
+                wait, done = self._guarded(step)
+                if done:
+                    step = self._poll
+                self._waker.sleep(wait)
+        except Stopping:
+            return
+
+    def _guarded(self, step: Callable[[], float]) -> tuple[float, bool]:
+        """Takes one step: the seconds to wait after it, and whether it was done.
+
+        A fault of ours ends neither the loop nor the service.
+        """
+        try:
+            return step(), True
+        except Exception as error:
+            wait = jittered(min(_MOST_WAIT, 6 * self._interval))
+            self._emit(
+                events.DEWY_FAULT,
+                error=f"{type(error).__name__}: {error}", retry_seconds=round(wait), traceback=traceback.format_exc(),
+            )  # fmt: skip
+            return wait, False
+
+    def _boot(self) -> float:
+        try:
+            self.pipeline.boot()
+        except StartError:
+            pass  # the supervisor has said so and keeps trying, and a newer version may mend it
+        current = self.pipeline.state.current
+        self._emit(events.DEWY_READY, version=current.version if current else "nothing yet")
+        return 0.0
+
+    def _poll(self) -> float:
+        """Asks the registry once and does what follows; the seconds until the next time."""
+        self.pipeline.catch_up()
+        began = self._waker.monotonic()
+        try:
+            release = self._registry.current()
+        except ReleasePending as pending:
+            self._answered()
+            self._emit(events.REGISTRY_PENDING, reason=str(pending))
+            return jittered(self._interval)
+        except (DewyError, OSError) as error:
+            return self._unanswered(error)
+        self._answered()
+        return self._consider(release, round(self._waker.monotonic() - began, 3))
+
+    def _answered(self) -> None:
+        if self._poll_failures:
+            self._emit(events.REGISTRY_RECOVERED, failures=self._poll_failures)
+            self._poll_failures = 0
+
+    def _unanswered(self, error: DewyError | OSError) -> float:
+        self._poll_failures += 1
+        wait = max(backoff(self._poll_failures, first=2 * self._interval, most=_MOST_WAIT), retry_after(error))
+        self._emit(events.REGISTRY_FAILED, failures=self._poll_failures, error=str(error), retry_seconds=round(wait, 1))
+        return wait
+
+    def _consider(self, release: Release, seconds: float) -> float:
+        decision = decide(release, self.pipeline.state, retry_in=self._retry_in(release))
+        does = "deploy" if isinstance(decision, Deploy) else "skip"
+        self._emit(
+            events.REGISTRY_POLLED,
+            version=release.version, decision=f"{does}, {decision.reason}", artifact=release.artifact, seconds=seconds,
+        )  # fmt: skip
+        if isinstance(decision, Deploy):
+            self._deploy(release, decision.reason)
+        return jittered(self._interval)
+
+    def _deploy(self, release: Release, reason: str) -> None:
+        try:
+            self.pipeline.deploy(release, reason)
+        except DeploymentFailed as failure:
+            self.pipeline.tell_failure(release, failure, self._delay(release, failure))
+        else:
+            self._trouble = None
+
+    def _retry_in(self, release: Release) -> float:
+        trouble = self._trouble
+        return trouble.retry_at - self._waker.monotonic() if trouble and _same(trouble.release, release) else 0.0
+
+    def _delay(self, release: Release, failure: DeploymentFailed) -> float:
+        """Notes that a release has failed; the seconds until it may be tried again."""
+        trouble = self._trouble if self._trouble and _same(self._trouble.release, release) else _Trouble(release)
+        trouble.failures += 1
+        wait = max(backoff(trouble.failures, first=2 * self._interval, most=_MOST_WAIT), retry_after(failure))
+        trouble.retry_at = self._waker.monotonic() + wait
+        self._trouble = trouble
+        return wait
+
+
+def _same(one: Release, other: Release) -> bool:
+    """Whether two answers offer the same bytes; their URLs may be signed anew each time."""
+    return (one.version, one.artifact, one.digests, one.fingerprint) == (
+        other.version, other.artifact, other.digests, other.fingerprint,
+    )  # fmt: skip
+
+
+def retry_after(error: BaseException) -> float:
+    """Seconds that the other side asked to wait, from the error or what caused it; 0 when it did not (R30)."""
+    while error:
+        asked = getattr(error, "retry_after", None)
+        if asked:
+            return float(asked)
+        if error.__cause__ is None:
+            return 0.0
+        error = error.__cause__
+    return 0.0

@@ -1,0 +1,45 @@
+"""One dewy per root (R71): a lock that the kernel takes back whatever way its holder ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from dewy.errors import DewyError, from_os_error
+
+__all__ = ["RootLock"]
+
+
+class RootLock:
+    """The lock on a root directory: ``<root>/.dewy/lock``, which also says who holds it."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._path = root / ".dewy" / "lock"
+        self._descriptor = -1
+
+    def acquire(self) -> None:
+        """Takes the lock. Raises DewyError when another dewy has it, or the directory cannot be used."""
+        try:
+            self._path.parent.mkdir(mode=0o700, exist_ok=True)
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise from_os_error(error, f"using the directory {self._root}") from error
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            self.release()
+            raise DewyError(
+                f"another dewy (process {holder}) already keeps {self._root}",
+                "One root directory is for one application: use another with -C, or stop that process",
+            ) from error
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Gives the lock back, if it is held."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

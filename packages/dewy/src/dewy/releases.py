@@ -1,0 +1,128 @@
+"""Release directories and the ``current`` symlink (section 7).
+
+``releases/<UTC time>/`` is always complete: a release is unpacked beside it under a hidden name and renamed, and renamed
+away before it is removed. ``current`` is a symlink, replaced by one rename.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from dewy.errors import DewyError
+from dewy.files import sync_directory, sync_file_system
+
+__all__ = ["ReleaseDirectories"]
+
+_NAME = "%Y%m%dT%H%M%SZ"
+_INCOMING = ".incoming-"
+_REMOVING = ".removing-"
+_NEXT = ".current.next"
+
+
+class ReleaseDirectories:
+    """The release directories of one root. All methods raise OSError when the disk does not do as asked.
+
+    Attributes:
+        root: The application's root directory.
+        folder: ``<root>/releases``.
+        link: ``<root>/current``.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.folder = root / "releases"
+        self.link = root / "current"
+
+    def prepare(self) -> None:
+        """Makes the folder, takes away what a killed dewy left half done, and looks whether ``current`` is ours.
+
+        Raises DewyError when ``current`` is something that dewy did not make.
+        """
+        self.folder.mkdir(exist_ok=True)
+        if self.link.exists() and not self.link.is_symlink():
+            raise DewyError(
+                f"{self.link} is not a symlink", "dewy makes it one that leads to the release: move what is there away"
+            )
+        (self.root / _NEXT).unlink(missing_ok=True)
+        for path in self.folder.iterdir():
+            if path.name.startswith((_INCOMING, _REMOVING)):
+                shutil.rmtree(path)
+
+    def new_name(self, now: datetime) -> str:
+        """A name for the next release: its time, but later than every release there is, whatever the clock says."""
+        later = [time + timedelta(seconds=1) for path in self.folder.iterdir() if (time := _time(path))]
+        return _name(max([now, *later]))
+
+    def path(self, name: str) -> Path:
+        """Where a release is, or will be."""
+        return self.folder / name
+
+    @contextlib.contextmanager
+    def incoming(self, name: str) -> Iterator[Path]:
+        """A path to unpack a release at. When the block ends well, the release is there under its name; else nothing is.
+
+        All its bytes are on the disk before its name is: also a power cut leaves no half release.
+        """
+        incoming = self.folder / f"{_INCOMING}{name}"
+        self.folder.mkdir(exist_ok=True)
+        try:
+            yield incoming
+            sync_file_system(incoming)
+            incoming.rename(self.path(name))
+        except BaseException:
+            with contextlib.suppress(OSError):  # the next start takes it away
+                shutil.rmtree(incoming)
+            raise
+        sync_directory(self.folder)
+
+    def current(self) -> str | None:
+        """The name of the release that ``current`` leads to; None when it leads to none."""
+        try:
+            target = self.link.readlink()
+        except OSError:
+            return None
+        name = target.name
+        return name if (self.root / target) == self.folder / name and (self.folder / name).is_dir() else None
+
+    def switch(self, name: str | None) -> None:
+        """Has ``current`` lead to a release, by one rename; None takes it away, where there was nothing before."""
+        if name is None:
+            self.link.unlink(missing_ok=True)
+        else:
+            following = self.root / _NEXT
+            following.unlink(missing_ok=True)
+            following.symlink_to(Path(self.folder.name) / name)
+            following.replace(self.link)
+        sync_directory(self.root)
+
+    def remove(self, name: str) -> None:
+        """Removes a release: at once by name, then its bytes. Never the one that is current."""
+        if name == self.current():
+            raise DewyError(f"the release {name} is current and cannot be removed")
+        removing = self.folder / f"{_REMOVING}{name}"
+        with contextlib.suppress(FileNotFoundError):
+            self.path(name).rename(removing)
+            shutil.rmtree(removing)
+
+    def old(self, keep: int, needed: Collection[str]) -> list[str]:
+        """The releases beyond the newest ``keep``, oldest first, but for those that are needed or current (R70)."""
+        names = sorted((path.name for path in self.folder.iterdir() if _time(path)), reverse=True)
+        protected = {*needed, self.current()}
+        return [name for name in reversed(names[keep:]) if name not in protected]
+
+
+def _name(time: datetime) -> str:
+    return time.astimezone(UTC).strftime(_NAME)
+
+
+def _time(path: Path) -> datetime | None:
+    """When a release was made, by its name; None for what is no release."""
+    try:
+        time = datetime.strptime(path.name, _NAME).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return time if path.is_dir() and not path.is_symlink() else None

@@ -1,0 +1,174 @@
+"""One running dewy: the main thread, which owns sockets, processes and signals and never waits, and the deployer's beside it.
+
+``dewy server`` and ``dewy assets`` are the same service, with and without a supervisor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+from dewy import __version__, events
+from dewy.fetch import Progress
+from dewy.host import host_name
+from dewy.lock import RootLock
+from dewy.log import Log, LogFormat
+from dewy.progress import ProgressLine
+from dewy.redaction import Redactor
+from dewy.settings import Settings
+from dewy.stream import Consumer, EventStream, LoggingBridge
+from dewy.supervised import SupervisedApplication
+from dewy.supervisor import Sockets, Supervisor, SupervisorBridge, SupervisorSettings, bind, parse_ports, stop_orphans
+from dewy.supervisor.generation import Means
+from dewy.systemd import SystemdNotifier
+from dewy.types import Event, Level
+from dewy.wiring import Wiring
+
+__all__ = ["serve"]
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
+_OTHER_SIGNALS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_FLUSH = 5.0
+"""Seconds at the end for events that are not delivered yet (R53)."""
+_JOIN_MARGIN = 10.0
+"""Seconds that the deployer has to end beyond the stop time-out; it is left behind then, and ends with the process."""
+
+
+def serve(settings: Settings, level: Level, form: LogFormat) -> int:
+    """Runs until a signal asks dewy to stop; returns the exit status.
+
+    Raises:
+        UsageError: The settings do not fit what is installed, or do not go together.
+        DewyError: The root directory or a socket cannot be had.
+    """
+    for number in _OTHER_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # until the loop is there: none of them may end dewy (R84)
+    addresses = parse_ports(settings.ports)
+    redactor = Redactor(settings.environ)
+    stream = EventStream(redactor)
+    wiring = Wiring.of(settings, redactor, stream.emit)
+    with _locked(settings), _told(settings, stream, wiring, level, form) as progress:
+        _prepare_logging(stream, level)
+        if settings.command == "server":
+            stop_orphans(settings.root, stream.emit, settings.stop_timeout)
+        with bind(addresses, stream.emit, settings.root) as sockets:
+            asyncio.run(_Service(settings, wiring, stream, sockets).run(progress))
+    return 0
+
+
+@contextlib.contextmanager
+def _locked(settings: Settings) -> Iterator[None]:
+    lock = RootLock(settings.root)
+    lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def _told(settings: Settings, stream: EventStream, wiring: Wiring, level: Level, form: LogFormat) -> Iterator[Progress]:
+    """Has the log, systemd, notifiers and observers told of what happens, to the last event; yields the progress."""
+    terminal = sys.stderr.isatty()
+    log = Log(sys.stderr, level, form, colour=terminal and "NO_COLOR" not in settings.environ)
+    stream.subscribe("log", log)
+    stream.subscribe("systemd", _systemd(SystemdNotifier(settings.environ)))
+    wiring.subscribe(stream)
+    try:
+        yield ProgressLine(log.progress) if terminal else _nobody_looks
+    finally:
+        wiring.runtime.context.close()
+        stream.close(_FLUSH)
+
+
+def _nobody_looks(_name: str, _size: int, _total: int | None) -> None:
+    """The progress of a download where there is no terminal."""
+
+
+def _prepare_logging(stream: EventStream, level: Level) -> None:
+    """Libraries and plugins speak through Python's logging; their chatter only with ``--log-level debug``."""
+    logging.basicConfig(
+        handlers=[LoggingBridge(stream)], level=logging.DEBUG if level == "debug" else logging.WARNING, force=True
+    )
+    logging.captureWarnings(capture=True)
+
+
+def _systemd(notify: SystemdNotifier) -> Consumer:
+    def consume(event: Event) -> None:
+        if event.name == events.DEWY_READY.name:
+            notify("READY=1", f"STATUS={event.text}")
+        elif event.name == events.DEWY_STOPPING.name:
+            notify("STOPPING=1", f"STATUS={event.text}")
+        elif event.name in (events.DEPLOYMENT_DONE.name, events.DEPLOYMENT_FAILED.name):
+            notify(f"STATUS={event.text}")
+
+    return consume
+
+
+class _Service:
+    """The main thread's part."""
+
+    def __init__(self, settings: Settings, wiring: Wiring, stream: EventStream, sockets: Sockets) -> None:
+        self._settings, self._wiring, self._emit, self._sockets = settings, wiring, stream.emit, sockets
+        self._waker = wiring.runtime.waker
+        self._asked = asyncio.Event()
+
+    async def run(self, progress: Progress) -> None:
+        """Keeps both threads at work until dewy is asked to stop."""
+        state = self._wiring.load_state()
+        supervisor = self._supervisor(speaks_notify=state.speaks_notify) if self._settings.command == "server" else None
+        application = None
+        if supervisor:
+            bridge = SupervisorBridge(supervisor, asyncio.get_running_loop())
+            application = SupervisedApplication(self._settings, bridge, self._waker)
+        deployer = self._wiring.deployer(application, state, progress)
+        self._handle_signals(supervisor)
+        self._emit(
+            events.DEWY_STARTED,
+            dewy_version=__version__, application=self._settings.root.name, registry=self._wiring.registry_url,
+            command=self._settings.command, pid=os.getpid(), host=host_name(),
+            version=state.current.version if state.current else "",
+        )  # fmt: skip
+        thread = threading.Thread(target=deployer.run, name="deployer", daemon=True)
+        thread.start()
+        await self._asked.wait()
+        await self._stop(supervisor, thread)
+
+    def _supervisor(self, *, speaks_notify: bool) -> Supervisor:
+        settings = self._settings
+        times = SupervisorSettings(
+            ready=settings.ready,
+            start_grace=settings.start_grace,
+            start_timeout=settings.start_timeout,
+            stop_timeout=settings.stop_timeout,
+        )
+        return Supervisor(Means.open(settings.root, self._sockets, self._emit, times), speaks_notify=speaks_notify)
+
+    def _handle_signals(self, supervisor: Supervisor | None) -> None:
+        loop = asyncio.get_running_loop()
+        for number in _STOP_SIGNALS:
+            loop.add_signal_handler(number, self._ask_to_stop, number)
+        if supervisor:
+            loop.add_signal_handler(signal.SIGUSR1, supervisor.request_restart)
+
+    def _ask_to_stop(self, number: signal.Signals) -> None:
+        if not self._asked.is_set():
+            self._emit(events.DEWY_STOPPING, reason=number.name)
+            self._asked.set()
+
+    async def _stop(self, supervisor: Supervisor | None, deployer: threading.Thread) -> None:
+        """Lets the application and the deployer finish side by side, each with a bound."""
+        began = time.monotonic()
+        self._waker.stop()
+        limit = self._settings.stop_timeout + _JOIN_MARGIN
+        joined = asyncio.to_thread(deployer.join, limit)
+        await asyncio.gather(*([supervisor.stop()] if supervisor else []), joined)
+        seconds = round(time.monotonic() - began, 3)
+        self._emit(events.DEWY_STOPPED, application=self._settings.root.name, seconds=seconds)

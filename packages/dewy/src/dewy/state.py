@@ -1,0 +1,132 @@
+"""What this host runs, has tried and holds: local truth, never read from a shared store. Pure.
+
+:mod:`dewy.statefile` keeps it on disk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from dewy.types import Release
+
+__all__ = ["Deployed", "Held", "Pending", "Phase", "State"]
+
+Phase = Literal["switching", "failed", "finishing"]
+"""How far a deployment has come: ``current`` is about to lead, or leads, to a release that is not proven; it has failed and
+``current`` goes back; it is done but for its after-hooks and the report."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployed:
+    """One release on disk that has run here.
+
+    Attributes:
+        version: Its tag.
+        artifact: The artifact's file name.
+        url: Where it came from, without secrets.
+        digest: Of the artifact as it arrived, ``sha256:HEX``.
+        fingerprint: What the registry's listing stated, to notice other bytes under the same tag.
+        directory: The name of its release directory.
+        at: When it was deployed, ISO 8601, UTC.
+        id: The registry's own name for its answer.
+    """
+
+    version: str
+    artifact: str
+    url: str
+    digest: str
+    directory: str
+    at: str
+    fingerprint: str | None = None
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A version that must not be tried again, by its bytes.
+
+    Attributes:
+        version: Its tag.
+        digest: Of the artifact as it arrived.
+        fingerprint: What the registry's listing stated.
+        reason: Why.
+        at: Since when, ISO 8601, UTC.
+    """
+
+    version: str
+    digest: str
+    reason: str
+    at: str
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """A deployment that is under way, so that a dewy which is killed knows where it was.
+
+    Attributes:
+        deployed: What it will be when it is done.
+        phase: How far it has come.
+    """
+
+    deployed: Deployed
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """All that dewy knows about this host.
+
+    Attributes:
+        current: What runs; None before the first deployment.
+        releases: What has run and is still on disk, newest first, ``current`` included.
+        held: Versions on hold.
+        pending: The deployment under way.
+        speaks_notify: Whether the application has been seen to say when it is ready.
+    """
+
+    current: Deployed | None = None
+    releases: tuple[Deployed, ...] = ()
+    held: tuple[Held, ...] = ()
+    pending: Pending | None = None
+    speaks_notify: bool = False
+
+    def deployed(self, done: Deployed) -> State:
+        """The state when a release runs: it is current, and the newest of those on disk."""
+        others = tuple(release for release in self.releases if release.directory != done.directory)
+        return replace(self, current=done, releases=(done, *others))
+
+    def hold(self, held: Held) -> State:
+        """The state with one more version on hold; what was held under the same tag is forgotten."""
+        others = tuple(other for other in self.held if other.version != held.version)
+        return replace(self, held=(held, *others)[:_MOST_HELD])
+
+    def holds(self, release: Release) -> Held | None:
+        """The hold on these very bytes, as far as the listing tells them; None if there is none."""
+        for held in self.held:
+            if held.version == release.version and _same_bytes(release, held.fingerprint, held.digest):
+                return held
+        return None
+
+    def runs(self, release: Release) -> bool:
+        """Whether these very bytes run here, as far as the listing tells them."""
+        current = self.current
+        return (
+            current is not None
+            and current.version == release.version
+            and _same_bytes(release, current.fingerprint, current.digest)
+        )
+
+
+_MOST_HELD = 100
+
+
+def _same_bytes(release: Release, fingerprint: str | None, digest: str) -> bool:
+    """False only if the listing says that they are others."""
+    stated = [other for other in release.digests if other.partition(":")[0] == digest.partition(":")[0]]
+    if stated:
+        return digest in stated
+    if fingerprint is not None and release.fingerprint is not None:
+        return fingerprint == release.fingerprint
+    return True

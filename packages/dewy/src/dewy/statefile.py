@@ -1,0 +1,79 @@
+"""The state on disk: ``<root>/.dewy/state.json``, written whole by the deployer's thread, under the root's lock."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dewy.errors import from_os_error
+from dewy.events import STATE_UNREADABLE, Emit
+from dewy.files import write_atomically
+from dewy.runtime import Runtime
+from dewy.state import Deployed, Held, Pending, State
+
+__all__ = ["StateFile", "state_file"]
+
+_FORMAT = 1
+
+
+def state_file(runtime: Runtime) -> StateFile:
+    """The state file of a running dewy."""
+    return StateFile(runtime.settings.state_directory / "state.json", runtime.emit)
+
+
+class StateFile:
+    """Reads and writes the state."""
+
+    def __init__(self, path: Path, emit: Emit) -> None:
+        self._path, self._emit = path, emit
+
+    def load(self, *, put_aside: bool = True) -> State:
+        """The state as it was written last; an empty one if there is none.
+
+        A file that cannot be understood is put aside, and said: a host whose state is lost still serves ``current``.
+        With ``put_aside=False`` it is only said. Raises HostError when the file cannot be read.
+        """
+        try:
+            return _parse(json.loads(self._path.read_bytes()))
+        except FileNotFoundError:
+            return State()
+        except OSError as error:
+            raise from_os_error(error, "reading the state") from error
+        except (ValueError, TypeError, KeyError) as error:
+            aside = self._path.with_suffix(".broken")
+            if put_aside:
+                self._path.replace(aside)
+            self._emit(STATE_UNREADABLE, aside=str(aside), error=f"{type(error).__name__}: {error}")
+            return State()
+
+    def save(self, state: State) -> None:
+        """Writes the state: the old one or the new one survives, whatever happens. Raises HostError."""
+        content = json.dumps({"format": _FORMAT} | asdict(state), indent=1)
+        try:
+            write_atomically(self._path, content.encode() + b"\n")
+        except OSError as error:
+            raise from_os_error(error, "writing the state") from error
+
+
+D = TypeVar("D", Deployed, Held)
+
+
+def _parse(data: dict[str, Any]) -> State:
+    if data["format"] != _FORMAT:
+        raise ValueError(f"its format is {data['format']!r}, this dewy reads {_FORMAT}")
+    current, pending = data.get("current"), data.get("pending")
+    return State(
+        current=_record(Deployed, current) if current else None,
+        releases=tuple(_record(Deployed, item) for item in data.get("releases", ())),
+        held=tuple(_record(Held, item) for item in data.get("held", ())),
+        pending=Pending(deployed=_record(Deployed, pending["deployed"]), phase=pending["phase"]) if pending else None,
+        speaks_notify=bool(data.get("speaks_notify", False)),
+    )
+
+
+def _record(kind: type[D], data: dict[str, Any]) -> D:
+    """A record from JSON; fields that a newer dewy has added are passed over."""
+    known = {field.name for field in fields(kind)}
+    return kind(**{name: value for name, value in data.items() if name in known})

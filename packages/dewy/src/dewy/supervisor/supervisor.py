@@ -1,0 +1,384 @@
+"""The supervisor: keeps one application running, and swaps one generation for the next without a gap (R80-R84).
+
+Everything happens on the main thread, one start at a time; any number of older generations may still be finishing. The
+rule that nothing here may break: the generation that serves is only asked to finish when its successor is ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from dewy import events
+from dewy.errors import DewyError, HostError, StartError
+from dewy.supervisor.exits import describe_exit
+from dewy.supervisor.generation import Ending, Generation, Means
+from dewy.supervisor.governor import CrashGovernor
+from dewy.supervisor.launch import Launch
+from dewy.supervisor.readiness import NotReady
+from dewy.supervisor.settings import SupervisorSettings
+from dewy.supervisor.status import Status, SupervisorState
+
+__all__ = ["Supervisor"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """How a generation died or was not ready: what is told when it is started again."""
+
+    how: str
+    number: int
+    version: str
+    pid: int | None = None
+    uptime: float = 0.0
+    output: tuple[str, ...] = ()
+
+
+class _NotUp(Exception):
+    """A generation did not come up: what the caller is told, and what is told when it is tried again."""
+
+    def __init__(self, error: StartError | HostError, failure: _Failure) -> None:
+        super().__init__(error)
+        self.error, self.failure = error, failure
+
+
+class Supervisor:
+    """Supervises one application. To be made and used in a running loop; other threads use the bridge.
+
+    Args:
+        means: Sockets, output, ledger, settings and the event stream.
+        speaks_notify: Whether the application has been seen to say ``READY=1``, in an earlier life of dewy.
+        learned: Is called when that is seen for the first time. Must not block.
+    """
+
+    def __init__(self, means: Means, *, speaks_notify: bool = False, learned: Callable[[], None] | None = None) -> None:
+        self._means, self._settings, self._emit = means, means.settings, means.emit
+        self._speaks_notify, self._learned = speaks_notify, learned
+        self._turn = asyncio.Lock()
+        self._serving = asyncio.Event()
+        self._governor = CrashGovernor(self._settings)
+        self._number = 0
+        self._wanted: Launch | None = None
+        self._current: Generation | None = None
+        self._alive: tuple[Generation, ...] = ()
+        self._queued_restart: asyncio.Task[None] | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
+        self._stable: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    # ------------------------------------------------------------------------------------------------------ the verbs
+
+    async def start(self, launch: Launch) -> None:
+        """Keeps an application running from now on: tried again and again with back-off, also when this raises.
+
+        Raises:
+            StartError: It is not ready at the first try.
+            HostError: This host could not start it at the first try.
+            DewyError: dewy is shutting down.
+        """
+        await self._do(self._start(launch))
+
+    async def swap(self, launch: Launch) -> None:
+        """Starts an application in place of the present one; returns when it is ready. The old one finishes meanwhile.
+
+        Raises:
+            StartError: It is not ready. It is gone again, and what ran before runs on.
+            HostError: This host could not start it. What ran before runs on.
+            DewyError: dewy is shutting down.
+        """
+        await self._do(self._swap(launch))
+
+    async def restart(self) -> None:
+        """Swaps the application for itself (R84). One that is asked for while another waits for its turn is the same one.
+
+        Raises:
+            StartError: The new generation is not ready; the old one serves on.
+            HostError: This host could not start it; the old one serves on.
+            DewyError: Nothing runs that could be restarted, or dewy is shutting down.
+        """
+        if self._queued_restart is None:
+            self._queued_restart = self._begin(self._restart())
+        await asyncio.shield(self._queued_restart)
+
+    def request_restart(self) -> None:
+        """Asks for a restart and does not wait: for a signal handler. A failure is told by an event."""
+        if self._queued_restart is None:
+            self._queued_restart = self._begin(self._restart())
+
+    async def stop(self) -> None:
+        """Asks everything to finish and waits for it, killing what does not within the stop time-out (R84).
+
+        Asking again waits for the same end. Afterwards nothing can be started any more. The sockets are their owner's.
+        """
+        if self._ending is None:
+            self._ending = self._begin(self._stop())
+        await asyncio.shield(self._ending)
+
+    # ----------------------------------------------------------------------------------------------------- what is known
+
+    @property
+    def settings(self) -> SupervisorSettings:
+        """How long is waited for what."""
+        return self._settings
+
+    @property
+    def speaks_notify(self) -> bool:
+        """Whether the application has been seen to say when it is ready. For any thread."""
+        return self._speaks_notify
+
+    @property
+    def status(self) -> Status:
+        """What runs. For any thread."""
+        current = self._current
+        return Status(
+            state=self._state(),
+            current=current.status if current else None,
+            generations=tuple(generation.status for generation in self._alive),
+            crashes=self._governor.crashes,
+        )
+
+    def _state(self) -> SupervisorState:
+        if self._ending:
+            return "stopped" if self._ending.done() else "stopping"
+        if self._current:
+            return "running"
+        if self._turn.locked():
+            return "starting"
+        return "waiting" if self._wanted else "idle"
+
+    # --------------------------------------------------------------------------------------------------- one at a time
+
+    async def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        """Does work to its end, also when the one who asked for it stops waiting."""
+        return await asyncio.shield(self._begin(work))
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever asked may have stopped waiting: then nobody else looks at it
+
+    async def _start(self, launch: Launch) -> None:
+        async with self._turn:
+            self._refuse_when_ending()
+            self._wanted = launch
+            try:
+                await self._bring_up(launch, "start")
+            except _NotUp as not_up:
+                self._keep_trying(not_up.failure)
+                raise not_up.error from None
+
+    async def _swap(self, launch: Launch) -> None:
+        async with self._turn:
+            try:
+                await self._bring_up(launch, "swap")
+            except _NotUp as not_up:
+                raise not_up.error from None
+            self._governor.replaced()
+
+    async def _restart(self) -> None:
+        async with self._turn:
+            self._queued_restart = None  # who asks from here on asks for another one
+            if self._wanted is None:
+                raise DewyError("there is nothing to restart: no version of the application runs")
+            began = time.monotonic()
+            try:
+                generation = await self._bring_up(self._wanted, "restart")
+            except _NotUp as not_up:
+                self._tell_failed_restart(not_up)
+                raise not_up.error from None
+            self._emit(
+                events.APPLICATION_RESTARTED,
+                seconds=round(time.monotonic() - began, 3), version=generation.launch.version, generation=generation.number,
+            )  # fmt: skip
+
+    def _tell_failed_restart(self, not_up: _NotUp) -> None:
+        if self._current:
+            output = "\n".join(not_up.failure.output)
+            self._emit(events.RESTART_FAILED, error=str(not_up.error), output=output)
+        else:
+            self._keep_trying(not_up.failure)  # nothing serves on: what died before is tried again
+
+    async def _bring_up(self, launch: Launch, reason: str) -> Generation:
+        """Starts a generation, waits until it is ready, and has it take over. The caller has the turn.
+
+        Raises:
+            _NotUp: It is not ready, and gone again.
+            DewyError: dewy is shutting down.
+        """
+        self._refuse_when_ending()
+        self._number += 1
+        generation = self._spawn(launch, reason)
+        verdict = await generation.until_ready()
+        self._refuse_when_ending()
+        if isinstance(verdict, NotReady):
+            raise await self._give_up(generation, verdict)
+        self._emit(
+            events.GENERATION_READY,
+            generation=generation.number, pid=generation.pid, version=launch.version, how=verdict.how,
+            seconds=round(generation.uptime, 3),
+        )  # fmt: skip
+        self._hand_over(generation)
+        return generation
+
+    def _spawn(self, launch: Launch, reason: str) -> Generation:
+        must_say = self._speaks_notify if launch.says_ready is None else launch.says_ready
+        try:
+            generation = Generation(self._number, launch, self._means, must_say=must_say)
+        except (StartError, HostError) as error:
+            self._tell_not_ready(None, launch, str(error))
+            raise _NotUp(error, _Failure(str(error), self._number, launch.version)) from error
+        self._alive = (*self._alive, generation)
+        generation.when_it_says_ready(self._it_speaks)
+        generation.ended.add_done_callback(lambda ended: self._has_ended(generation, ended.result()))
+        self._begin(self._forget_when_gone(generation))
+        self._emit(
+            events.GENERATION_STARTED,
+            generation=self._number, pid=generation.pid, version=launch.version, reason=reason,
+        )  # fmt: skip
+        return generation
+
+    async def _give_up(self, generation: Generation, verdict: NotReady) -> _NotUp:
+        """Ends a generation that did not become ready; returns what to raise."""
+        launch, uptime = generation.launch, generation.uptime
+        await generation.discard()
+        self._refuse_when_ending()
+        self._tell_not_ready(generation, launch, verdict.why)
+        error = StartError(f"{launch.version} is not ready: {verdict.why}", verdict.hint, output=generation.output)
+        how = verdict.why.removeprefix("it ended with ")
+        return _NotUp(
+            error, _Failure(how, generation.number, launch.version, generation.pid, round(uptime, 3), error.output)
+        )
+
+    def _tell_not_ready(self, generation: Generation | None, launch: Launch, why: str) -> None:
+        pid = generation.pid if generation else None
+        self._emit(events.GENERATION_FAILED, generation=self._number, error=why, pid=pid, version=launch.version)
+
+    def _hand_over(self, generation: Generation) -> None:
+        """A generation that is ready takes over; only now the one before is asked to finish."""
+        before, self._current = self._current, generation
+        # a version that was ready without a word is not asked for one when it has to come back
+        self._wanted = replace(generation.launch, says_ready=generation.says_ready)
+        self._serving.set()
+        if before:
+            before.finish(self._settings.stop_timeout)
+        self._cancel_stable()
+        self._stable = asyncio.get_running_loop().call_later(self._settings.stable_after, self._is_stable, generation)
+
+    def _refuse_when_ending(self) -> None:
+        if self._ending:
+            raise DewyError("dewy is shutting down: nothing is started any more")
+
+    # ------------------------------------------------------------------------------------------ what generations tell
+
+    def _it_speaks(self, generation: Generation) -> None:
+        if generation is self._current:
+            self._wanted = replace(generation.launch, says_ready=True)
+        if not self._speaks_notify:
+            self._speaks_notify = True
+            if self._learned:
+                self._learned()
+
+    def _has_ended(self, generation: Generation, ending: Ending) -> None:
+        """A leader has ended; if it is the one that serves, nobody has asked it to."""
+        if generation is not self._current:
+            return
+        self._current = None
+        self._serving.clear()
+        self._cancel_stable()
+        if not self._ending:
+            self._keep_trying(
+                _Failure(
+                    describe_exit(ending.code),
+                    generation.number,
+                    generation.launch.version,
+                    generation.pid,
+                    ending.uptime,
+                    ending.output,
+                )
+            )
+
+    async def _forget_when_gone(self, generation: Generation) -> None:
+        await generation.gone.wait()
+        self._alive = tuple(other for other in self._alive if other is not generation)
+
+    # ------------------------------------------------------------------------------------------- coming back (R83)
+
+    def _keep_trying(self, failure: _Failure) -> None:
+        """Starts what is wanted again after its back-off, unless something else serves by then."""
+        if self._keeper:
+            self._keeper.cancel()
+        self._keeper = self._begin(self._revive(failure))
+
+    async def _revive(self, failure: _Failure) -> None:
+        while True:
+            if await self._serves_within(self._tell_crash(failure)):
+                return
+            async with self._turn:
+                if self._current or self._wanted is None:
+                    return
+                self._governor.started(time.monotonic())
+                try:
+                    await self._bring_up(self._wanted, "crash")
+                except _NotUp as not_up:
+                    failure = not_up.failure
+                else:
+                    return
+
+    def _tell_crash(self, failure: _Failure) -> float:
+        """Says that the application has died; the seconds until it is started again."""
+        delay = self._governor.crashed(time.monotonic())
+        self._emit(
+            events.APPLICATION_CRASHED,
+            how=failure.how, uptime=failure.uptime, retry_seconds=round(delay, 1), generation=failure.number,
+            pid=failure.pid, version=failure.version, output="\n".join(failure.output), crashes=self._governor.crashes,
+        )  # fmt: skip
+        return delay
+
+    async def _serves_within(self, delay: float) -> bool:
+        """Waits; whether something has come to serve meanwhile, a swap say."""
+        with contextlib.suppress(TimeoutError):
+            return await asyncio.wait_for(self._serving.wait(), delay)
+        return False
+
+    def _is_stable(self, generation: Generation) -> None:
+        crashes = self._governor.forget()
+        if crashes:
+            self._emit(
+                events.APPLICATION_RECOVERED,
+                crashes=crashes, generation=generation.number, version=generation.launch.version,
+            )  # fmt: skip
+
+    def _cancel_stable(self) -> None:
+        if self._stable:
+            self._stable.cancel()
+            self._stable = None
+
+    # ------------------------------------------------------------------------------------------------------ the end
+
+    async def _stop(self) -> None:
+        self._cancel_stable()
+        if self._keeper:
+            self._keeper.cancel()
+        grace = self._settings.stop_timeout
+        for generation in self._alive:
+            generation.finish(grace)
+        await asyncio.gather(*(generation.until_gone(grace) for generation in self._alive))
+        for close in (self._means.relay.close, self._means.ledger.close):
+            await asyncio.to_thread(close, _CLOSE_LIMIT)
+
+
+_CLOSE_LIMIT = 1.0
+"""Seconds at the end for output that nobody takes and for a disk that does not answer."""

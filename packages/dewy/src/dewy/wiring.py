@@ -1,0 +1,139 @@
+"""Putting the parts together: from settings to a deployer that is ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from dewy import events
+from dewy.catalog import CatalogRegistry
+from dewy.context import PluginContext
+from dewy.deployer import Deployer, RegistryClient
+from dewy.deployment import Application, Hooks, Pipeline
+from dewy.fetch import Fetcher, Progress
+from dewy.guard import Guard
+from dewy.host import host_name
+from dewy.notify import Facts, NotifierConsumer
+from dewy.plugins import DEPLOY_HOOKS, Hook, Plugin, Plugins, load_plugins
+from dewy.redaction import Redactor
+from dewy.runtime import Runtime
+from dewy.settings import Settings, cache_directory
+from dewy.shellhooks import ShellHooks
+from dewy.state import State
+from dewy.statefile import state_file
+from dewy.stream import EventStream
+from dewy.types import Cache, Catalog, Event, Notifier, Registry
+from dewy.urls import parse_url
+from dewy.waker import Waker
+
+__all__ = ["Wiring"]
+
+
+@dataclass(slots=True)
+class Wiring:
+    """The parts of one dewy. Building it touches neither the network nor the disk.
+
+    Attributes:
+        runtime: What the parts share.
+        registry_url: The registry's URL without its secrets.
+        registry: Where versions are asked for.
+        cache: Where artifacts are kept.
+        notifiers: Who is told, by URL without secrets.
+    """
+
+    runtime: Runtime
+    registry_url: str
+    registry: RegistryClient
+    cache: Cache
+    notifiers: tuple[tuple[str, Notifier], ...]
+
+    @classmethod
+    def of(cls, settings: Settings, redactor: Redactor, emit: events.Emit) -> Wiring:
+        """Finds and opens every backend that the settings name.
+
+        Raises:
+            UsageError: A URL is wrong, or no plugin handles its scheme.
+            PluginError: A plugin is at fault.
+        """
+        plugins = load_plugins(settings.environ)
+        context = PluginContext(settings.environ, cache_directory(settings.root, settings.environ), redactor)
+        waker = Waker()
+        runtime = Runtime(settings, plugins, context, waker, Guard(waker), emit)
+        options = plugins.find("registry", settings.registry).backend.options
+        notifiers = tuple((_shown(plugins, url), plugins.notifier(url, context)) for url in settings.notifiers)
+        return cls(
+            runtime=runtime,
+            registry_url=str(parse_url(settings.registry, options, kind="registry")),
+            registry=RegistryClient(runtime, lambda: _open_registry(runtime)),
+            cache=plugins.cache(settings.cache, context),
+            notifiers=notifiers,
+        )
+
+    def subscribe(self, stream: EventStream) -> None:
+        """Gives the event stream to the notifiers and to plugins that observe it; says which plugins are broken."""
+        facts = Facts(application=self.runtime.settings.root.name, host=host_name(), registry=self.registry_url)
+        for name, notifier in self.notifiers:
+            stream.subscribe(name, NotifierConsumer(notifier, name, facts, stream.emit))
+        for hook in self.runtime.plugins.hooks("dewy_event"):
+            stream.subscribe(str(hook.plugin), _observer(hook, stream.emit))
+        for plugin in self.runtime.plugins.all:
+            if plugin.state == "broken":
+                stream.emit(events.PLUGIN_BROKEN, plugin=plugin.name, distribution=plugin.distribution, error=plugin.error)
+
+    def load_state(self) -> State:
+        """What this host knows. Raises DewyError when its file cannot be read."""
+        return state_file(self.runtime).load()
+
+    def deployer(self, application: Application | None, state: State, progress: Progress) -> Deployer:
+        """The deployer, on a root that is made ready for it. Raises DewyError when that cannot be done."""
+        pipeline = Pipeline(
+            self.runtime,
+            fetcher=Fetcher(self.runtime, self.cache, progress),
+            hooks=_hooks(self.runtime),
+            application=application,
+            report=self.registry.report,
+            state=state,
+        )
+        pipeline.prepare()
+        return Deployer(self.runtime, self.registry, pipeline)
+
+
+def _shown(plugins: Plugins, url: str) -> str:
+    return str(parse_url(url, plugins.find("notifier", url).backend.options, kind="notifier"))
+
+
+def _open_registry(runtime: Runtime) -> Registry:
+    """The registry; a catalog, which only lists, becomes one by the core's choosing."""
+    plugins, url = runtime.plugins, runtime.settings.registry
+    opened = plugins.registry(url, runtime.context)
+    if isinstance(opened, Registry):
+        return opened
+    found = plugins.find("registry", url)
+    parsed = parse_url(url, found.backend.options, kind="registry")
+    return CatalogRegistry(
+        opened, pre_release=parsed.flag("pre-release"), artifact=parsed.text("artifact"), clock=lambda: datetime.now(UTC)
+    )
+
+
+def _hooks(runtime: Runtime) -> Hooks:
+    """The deploy hooks of plugins, then the user's shell commands."""
+    shell = ShellHooks(runtime)
+    plugin = Plugin("shell hooks", "", "", "loaded")
+    own = {
+        "dewy_before_deploy": Hook(plugin, "dewy_before_deploy", shell.dewy_before_deploy, ("deployment",)),
+        "dewy_after_deploy": Hook(plugin, "dewy_after_deploy", shell.dewy_after_deploy, ("deployment", "result")),
+    }
+    return {name: (*runtime.plugins.hooks(name), *([own[name]] if name in own else [])) for name in DEPLOY_HOOKS}
+
+
+def _observer(hook: Hook, emit: events.Emit) -> Callable[[Event], None]:
+    def observe(event: Event) -> None:
+        try:
+            hook(event=event)
+        except Exception as error:
+            # the failure of an observer is an event too: it must not be given that one, or it never ends
+            if event.name != events.PLUGIN_FAILED.name:
+                emit(events.PLUGIN_FAILED, plugin=str(hook.plugin), hook=hook.name, error=f"{type(error).__name__}: {error}")
+
+    return observe

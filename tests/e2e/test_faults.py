@@ -1,0 +1,175 @@
+"""What goes wrong between a release and production: the old version serves on, the error says why, the next good one deploys."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from load import Load
+from publishing import Archive, Directory, pack
+from running import Running, dewy, eventually, free_port, running
+
+
+def options(registry: Directory, root: Path, port: int) -> list[str]:
+    return ["--registry", registry.url, "-p", f"127.0.0.1:{port}", "-i", "0.2s", "-C", str(root), "--start-grace", "0.3s"]
+
+
+def leftovers(root: Path) -> list[str]:
+    return [
+        str(path)
+        for pattern in ("releases/.*", ".current*", ".dewy/tmp/*", ".dewy/*.tmp", ".dewy/cache/.*")
+        for path in root.glob(pattern)
+    ]
+
+
+def test_versions_broken_in_many_ways_never_take_the_service_down(
+    registry: Directory, root: Path, go_archive: Archive
+) -> None:
+    port, good = free_port(), go_archive("v1.0.0")
+    registry.publish("v1.0.0", good)
+    command = [*options(registry, root, port), "--before-deploy-hook", "test ! -e veto || { echo not today; exit 9; }"]
+    with running("server", *command, "--", "./current/myapp") as process:
+        process.wait_for("deployment.done", version="v1.0.0")
+        with Load(port) as load:
+            load.wait_for("v1.0.0")
+            registry.publish("v1.1.0", go_archive("broken"))
+            failed = process.wait_for("deployment.failed", version="v1.1.0")
+            assert "exit status 3" in failed["error"]
+            assert "cannot read the configuration" in failed["output"]
+            assert failed["text"].endswith("v1.0.0 runs on; it is on hold until the registry offers another")
+
+            registry.publish("v1.2.0", good[: len(good) // 2])
+            failed = process.wait_for("deployment.failed", version="v1.2.0")
+            assert failed["phase"] == "unpack"
+            assert "myapp_linux_amd64.tar.gz" in failed["error"]
+
+            registry.publish("v1.3.0", pack({"other": (b"#!/bin/sh\n", 0o755)}))
+            failed = process.wait_for("deployment.failed", version="v1.3.0")
+            assert "./current/myapp" in failed["error"]
+
+            (root / "veto").touch()
+            registry.publish("v1.4.0", good)
+            failed = process.wait_for("deployment.failed", version="v1.4.0")
+            assert failed["phase"] == "before"
+            assert process.wait_for("hook.failed")["output"] == "not today"
+            (root / "veto").unlink()
+
+            registry.publish("v1.5.0", go_archive("v1.5.0"))
+            process.wait_for("deployment.done", version="v1.5.0")
+            load.wait_for("v1.5.0")
+            process.wait_for("generation.stopped")
+        assert load.failures == []
+    assert set(load.answers) == {"v1.0.0", "v1.5.0"}
+    assert len(process.of("generation.failed")) == 1
+    assert leftovers(root) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with 24 MiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = (
+        os.geteuid() == 0
+        and not subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=24m", "dewy-test", place], check=False, capture_output=True
+        ).returncode
+    )
+    if not mounted:
+        pytest.skip("a small file system can be mounted by root only")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
+
+
+def test_a_full_disk_is_named_and_what_runs_goes_on(registry: Directory, small_disk: Path, go_archive: Archive) -> None:
+    port = free_port()
+    registry.publish("v1.0.0", go_archive("v1.0.0"))
+    with running("server", *options(registry, small_disk, port), "--", "./current/myapp") as process:
+        process.wait_for("deployment.done", version="v1.0.0")
+        with Load(port) as load:
+            registry.publish("v1.1.0", pack({"myapp": (b"#!", 0o755), "big": (os.urandom(30 << 20), 0o644)}))
+            failed = process.wait_for("deployment.failed", version="v1.1.0")
+            assert "No space left on device" in failed["error"]
+            assert "tried again in" in failed["text"]
+            registry.publish("v1.2.0", go_archive("v1.2.0"))
+            process.wait_for("deployment.done", version="v1.2.0")
+            load.wait_for("v1.2.0")
+        assert load.failures == []
+    assert leftovers(small_disk) == []
+
+
+def test_killed_at_any_moment_dewy_comes_up_again_and_serves_without_its_registry(
+    registry: Directory, root: Path, go_archive: Archive
+) -> None:
+    port, dice = free_port(), random.Random(os.environ.get("DEWY_TEST_SEED"))
+    registry.publish("v1.0.0", go_archive("v1.0.0"))
+    arguments = ["server", *options(registry, root, port), "--", "./current/myapp"]
+    with running(*arguments) as process:
+        process.wait_for("deployment.done")
+    away = registry.path.with_name("away")
+    for number in range(1, 11):
+        version = f"v1.{number}.0"
+        registry.publish(version, go_archive(f"v1.{number % 3}.0"))
+        victim = Running(arguments)
+        time.sleep(dice.uniform(0.1, 1.6))
+        victim.kill()
+        assert (root / "current" / "myapp").stat().st_size == (root / "current" / "myapp").resolve().stat().st_size
+        registry.path.rename(away)
+        with running(*arguments) as process:
+            process.wait_for("dewy.ready")
+            with Load(port, kept=2, slow=0) as load:
+                eventually(lambda: load.requests > 20)  # noqa: B023 - called in this turn of the loop
+            assert load.failures == []
+        away.rename(registry.path)
+        assert leftovers(root) == []
+
+
+def test_an_application_that_is_killed_is_started_again_with_its_socket_open(
+    registry: Directory, root: Path, go_archive: Archive
+) -> None:
+    port = free_port()
+    registry.publish("v1.0.0", go_archive("v1.0.0"))
+    with running("server", *options(registry, root, port), "--", "./current/myapp") as process:
+        process.wait_for("deployment.done")
+        with Load(port, kept=0, slow=0, rate=20) as load:
+            load.wait_for("v1.0.0")
+            os.kill(int(process.of("generation.ready")[-1]["pid"]), signal.SIGKILL)
+            crashed = process.wait_for("application.crashed")
+            assert "SIGKILL" in crashed["text"]
+            process.wait_for("generation.ready", count=2)
+        refused = [failure for failure in load.failures if "connecting" in failure]
+        assert refused == []
+
+
+def test_two_dewys_in_one_root_are_one_too_many(registry: Directory, root: Path, go_archive: Archive) -> None:
+    registry.publish("v1.0.0", go_archive("v1.0.0"))
+    with running("server", *options(registry, root, free_port()), "--", "./current/myapp") as process:
+        process.wait_for("deployment.done")
+        second = dewy("server", *options(registry, root, free_port()), "--", "./current/myapp")
+        assert second.returncode == 1
+        assert second.stderr == (
+            f"dewy: another dewy (process {process.pid}) already keeps {root}. "
+            "One root directory is for one application: use another with -C, or stop that process\n"
+        )
+
+
+def test_a_hanging_hook_hinders_neither_a_restart_nor_a_stop(registry: Directory, root: Path, go_archive: Archive) -> None:
+    port = free_port()
+    registry.publish("v1.0.0", go_archive("v1.0.0"))
+    hook = ["--after-deploy-hook", "sleep 60", "--stop-timeout", "3s"]
+    with running("server", *options(registry, root, port), *hook, "--", "./current/myapp") as process:
+        pid = int(process.wait_for("generation.ready")["pid"])
+        process.wait_for("deployment.done")
+        os.kill(pid, signal.SIGKILL)
+        process.wait_for("generation.ready", count=2)
+        began = time.monotonic()
+        assert process.stop() == 0
+        assert time.monotonic() - began < 15
