@@ -157,12 +157,12 @@ def test_output_that_nobody_reads_is_no_error() -> None:
 
 def test_starting_loads_nothing_that_is_not_needed() -> None:
     heavy = {"boto3", "botocore", "httpx", "asyncio", "ssl", "zstandard", "google", "grpc", "redis", "slack_sdk"}
-    code = (
-        "import sys\nfrom dewy.cli import _run\nstatus = _run({arguments})\n"
-        f"print('loaded:', sorted({heavy!r} & set(sys.modules)), status)"
-    )
-    assert "loaded: [] 0" in run_python(code.format(arguments=["--version"]))
-    assert "loaded: [] 0" in run_python(code.format(arguments=["plugins", "list"]))
+    for arguments in (["--version"], ["plugins", "list"]):
+        loaded = run_python(
+            "import sys\nfrom dewy.cli import _run\n"
+            f"status = _run({arguments!r})\nprint('loaded:', sorted({heavy!r} & set(sys.modules)), status)"
+        )
+        assert "loaded: [] 0" in loaded
 
 
 def test_starting_is_quick() -> None:

@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from deployments import World
 
+from deployments import World
 from dewy import events
 from dewy.deployment import DeploymentFailed
 from dewy.errors import ArchiveError, ArtifactError, HookError, StartError
+from dewy.recovery import recover
 from dewy.state import Pending
 
 Make = Callable[..., World]
@@ -113,7 +114,7 @@ def test_a_before_hook_that_fails_vetoes(tmp_path: Path) -> None:
     (world.root / "after").unlink()
     world.publish("v1.1.0")
     before = world.releases()
-    with pytest.raises(DeploymentFailed, match="the before hook 'echo .* ended with status 1") as caught:
+    with pytest.raises(DeploymentFailed, match=r"the before hook 'echo .* ended with status 1") as caught:
         world.deploy()
     assert caught.value.phase == "before"
     assert isinstance(caught.value.cause, HookError)
@@ -153,7 +154,7 @@ def test_a_version_that_does_not_start_is_undone_and_held(world: World) -> None:
     assert state.pending is None
     assert state.current is not None
     assert state.current.version == "v1.0.0"
-    world.pipeline.tell_failure(world.offered(), caught.value)
+    world.pipeline.tell_failure("v1.1.0", caught.value)
     assert world.said.texts()[-1] == (
         "v1.1.0 could not be deployed: v1.1.0 exited at once with status 1. v1.0.0 runs on; "
         "it is on hold until the registry offers another"
@@ -259,7 +260,7 @@ def test_what_is_current_is_started_without_asking_the_registry(world: World) ->
     world.deploy()
     shutil.rmtree(world.registry)
     world.start_dewy()
-    world.pipeline.boot()
+    recover(world.pipeline)
     assert world.processes.calls == [("swap", "v1.0.0"), ("start", "v1.0.0")]
 
 
@@ -273,7 +274,7 @@ def pend(world: World, phase: str) -> None:
     done = world.pipeline.state
     assert done.current is not None
     state = done if phase == "finishing" else first
-    world.pipeline.save(replace(state, pending=Pending(deployed=done.current, phase=phase)))  # type: ignore[arg-type]
+    world.pipeline.keeper.save(replace(state, pending=Pending(deployed=done.current, phase=phase)))  # type: ignore[arg-type]
     world.processes.calls.clear()
     world.said.events.clear()
 
@@ -283,7 +284,7 @@ def test_killed_after_the_switch_the_deployment_is_completed(tmp_path: Path) -> 
     pend(world, "switching")
     (world.root / "log").unlink()
     world.start_dewy()
-    world.pipeline.boot()
+    recover(world.pipeline)
     assert world.processes.calls == [("swap", "v1.1.0")]
     assert world.pipeline.state.current is not None
     assert world.pipeline.state.current.version == "v1.1.0"
@@ -295,7 +296,7 @@ def test_killed_after_the_switch_a_version_that_does_not_start_is_undone(world: 
     pend(world, "switching")
     world.processes.broken.add("v1.1.0")
     world.start_dewy()
-    world.pipeline.boot()
+    recover(world.pipeline)
     assert world.serving() == "v1.0.0"
     assert world.processes.calls == [("swap", "v1.1.0"), ("start", "v1.0.0")]
     assert [held.version for held in world.pipeline.state.held] == ["v1.1.0"]
@@ -305,9 +306,9 @@ def test_killed_before_the_switch_what_was_unpacked_goes(world: World) -> None:
     pend(world, "switching")
     first = world.pipeline.state.current
     assert first is not None
-    world.pipeline._releases.switch(first.directory)
+    world.pipeline.releases.switch(first.directory)
     world.start_dewy()
-    world.pipeline.boot()
+    recover(world.pipeline)
     assert world.releases() == [first.directory]
     assert world.processes.calls == [("start", "v1.0.0")]
     assert world.pipeline.state.pending is None
@@ -316,7 +317,7 @@ def test_killed_before_the_switch_what_was_unpacked_goes(world: World) -> None:
 def test_killed_while_going_back_dewy_goes_back(world: World) -> None:
     pend(world, "failed")
     world.start_dewy()
-    world.pipeline.boot()
+    recover(world.pipeline)
     assert world.serving() == "v1.0.0"
     assert world.processes.calls == [("start", "v1.0.0")]
 
@@ -326,7 +327,7 @@ def test_killed_in_the_after_hook_it_does_not_run_again(tmp_path: Path) -> None:
     pend(world, "finishing")
     (world.root / "log").unlink()
     world.start_dewy()
-    world.pipeline.boot()
+    recover(world.pipeline)
     assert world.serving() == "v1.1.0"
     assert world.processes.calls == [("start", "v1.1.0")]
     assert not (world.root / "log").exists()
@@ -337,7 +338,7 @@ def test_with_its_state_lost_a_host_still_serves(world: World) -> None:
     world.deploy()
     (world.root / ".dewy" / "state.json").write_text("{")
     world.start_dewy()
-    world.pipeline.boot()
+    recover(world.pipeline)
     assert world.processes.calls[-1] == ("start", "unknown")
 
 
@@ -346,13 +347,14 @@ def test_a_current_that_is_gone_leads_again_to_what_ran(world: World) -> None:
     world.deploy()
     (world.root / "current").unlink()
     world.start_dewy()
-    world.pipeline.boot()
+    recover(world.pipeline)
     assert world.serving() == "v1.0.0"
 
 
 def test_what_the_supervisor_has_learnt_is_remembered(world: World) -> None:
     world.processes.notifies = True
-    world.pipeline.catch_up()
+    world.publish("v1.0.0")
+    world.run(lambda: world.pipeline.state.speaks_notify)
     world.start_dewy()
     assert world.pipeline.state.speaks_notify
 

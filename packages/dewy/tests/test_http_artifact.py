@@ -84,9 +84,11 @@ def test_the_query_belongs_to_the_resource_and_the_user_is_basic_authentication(
 
 
 def test_a_failure_is_the_artifacts_and_keeps_its_cause_and_no_secret(context: TestContext) -> None:
-    with Server(says(403)) as server:
-        with pytest.raises(ArtifactError, match=r"refuses GET http://127\.0\.0\.1:[0-9]+/a\?\*\*\* \(403\)") as caught:
-            opened(f"http://user:canary@{server.host}/a?signature=canary", context).download(WriteOnly().as_binary_io())
+    with (
+        Server(says(403)) as server,
+        pytest.raises(ArtifactError, match=r"refuses GET http://127\.0\.0\.1:[0-9]+/a\?\*\*\* \(403\)") as caught,
+    ):
+        opened(f"http://user:canary@{server.host}/a?signature=canary", context).download(WriteOnly().as_binary_io())
     assert isinstance(caught.value.__cause__, HttpError)
     assert "canary" not in f"{caught.value} {caught.value!r} {caught.value.__cause__!r}"
 

@@ -233,14 +233,16 @@ WRONG_PARTS = [part(999, CONTENT[999:]), part(0, CONTENT), says(206, CONTENT[100
 
 @pytest.mark.parametrize("answer", WRONG_PARTS)
 def test_another_part_than_the_missing_one_is_refused(http: HttpClient, answer: Application) -> None:
-    with Server(script(cut(1000, ETag='"1"'), answer)) as server:
-        with pytest.raises(ArtifactError, match="another part than the one that is missing"):
-            fetch(http, server.url)
+    with (
+        Server(script(cut(1000, ETag='"1"'), answer)) as server,
+        pytest.raises(ArtifactError, match="another part than the one that is missing"),
+    ):
+        fetch(http, server.url)
 
 
 @pytest.mark.parametrize("identity", [{}, {"ETag": 'W/"1"'}, {"Last_Modified": MODIFIED, "Date": MODIFIED}])
 def test_what_cannot_be_known_again_is_not_resumed(http: HttpClient, identity: dict[str, str]) -> None:
-    with Server(cut(1000, **identity)) as server:
+    with Server(cut(1000, CONTENT, **identity)) as server:
         with pytest.raises(ArtifactError, match="cannot be resumed after 1000 bytes") as caught:
             fetch(http, server.url)
         assert len(server.requests) == 1
@@ -269,9 +271,11 @@ def test_more_than_the_stated_length_is_not_taken(http: HttpClient) -> None:
 
 
 def test_a_part_with_more_than_is_missing_is_refused(http: HttpClient) -> None:
-    with Server(script(cut(1000, ETag='"1"'), part(1000, CONTENT, ETag='"1"'))) as server:
-        with pytest.raises(ArtifactError, match=f"sends more than the {len(CONTENT)} bytes"):
-            fetch(http, server.url)
+    with (
+        Server(script(cut(1000, ETag='"1"'), part(1000, CONTENT, ETag='"1"'))) as server,
+        pytest.raises(ArtifactError, match=f"sends more than the {len(CONTENT)} bytes"),
+    ):
+        fetch(http, server.url)
 
 
 @pytest.mark.parametrize("answer", [part(0, CONTENT[:10]), says(204)])
@@ -293,9 +297,12 @@ def test_a_rate_limit_ends_a_download_at_once(http: HttpClient) -> None:
 
 
 def test_a_header_that_never_comes_ends_a_download() -> None:
-    with Server(hangs) as server, HttpClient({}, limits=Limits(silence=0.2), retries=Retries(tries=1)) as http:
-        with pytest.raises(HttpError, match="went silent"):
-            fetch(http, server.url)
+    with (
+        Server(hangs) as server,
+        HttpClient({}, limits=Limits(silence=0.2), retries=Retries(tries=1)) as http,
+        pytest.raises(HttpError, match="went silent"),
+    ):
+        fetch(http, server.url)
 
 
 def test_a_full_disk_is_no_fault_of_the_network(http: HttpClient) -> None:

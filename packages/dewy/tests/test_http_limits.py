@@ -231,6 +231,6 @@ def test_every_address_of_a_name_gets_its_share_of_the_time(monkeypatch: pytest.
 def test_a_server_that_reads_nothing_does_not_hold_an_upload() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, client() as http:
         started = time.monotonic()
-        with pytest.raises(HttpError, match="within|went silent"):
+        with pytest.raises(HttpError, match=r"within|went silent"):
             http.request("PUT", f"http://127.0.0.1:{listener.getsockname()[1]}/", content=bytes(50 << 20))
         assert time.monotonic() - started < 5

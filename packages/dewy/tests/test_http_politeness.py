@@ -178,7 +178,10 @@ ASKING: dict[str, tuple[int, Fields]] = {
 @pytest.mark.parametrize("how", ASKING)
 def test_a_short_pause_that_the_server_asks_for_is_waited_for(clock: FakeClock, how: str) -> None:
     status, fields = ASKING[how]
-    with Server(script(says(status, **fields(clock, 7)), says(200, b"ok"))) as server, client(clock, jitter=0.5) as http:
+    with (
+        Server(script(says(status, b"", **fields(clock, 7)), says(200, b"ok"))) as server,
+        client(clock, jitter=0.5) as http,
+    ):
         assert http.get(server.url).content == b"ok"
     assert len(clock.waits) == 1
     assert 7 <= clock.waits[0] <= 8
@@ -187,7 +190,7 @@ def test_a_short_pause_that_the_server_asks_for_is_waited_for(clock: FakeClock, 
 @pytest.mark.parametrize("how", ASKING)
 def test_a_long_pause_fails_at_once_and_the_host_is_left_alone_until_then(clock: FakeClock, how: str) -> None:
     status, fields = ASKING[how]
-    with Server(script(says(status, **fields(clock, 600)), says(200, b"ok"))) as server, client(clock) as http:
+    with Server(script(says(status, b"", **fields(clock, 600)), says(200, b"ok"))) as server, client(clock) as http:
         with pytest.raises(RateLimited) as caught:
             http.get(f"{server.url}/a")
         assert caught.value.retry_after == pytest.approx(600, abs=1)
@@ -237,9 +240,12 @@ def test_a_retry_after_that_cannot_be_read_is_as_good_as_none(clock: FakeClock, 
 
 
 def test_a_403_that_is_no_rate_limit_stays_a_403(clock: FakeClock) -> None:
-    with Server(says(403, X_RateLimit_Remaining="41", X_RateLimit_Reset=in_seconds(clock, 900))) as server:
-        with client(clock) as http, pytest.raises(HttpError) as caught:
-            http.get(server.url)
+    with (
+        Server(says(403, X_RateLimit_Remaining="41", X_RateLimit_Reset=in_seconds(clock, 900))) as server,
+        client(clock) as http,
+        pytest.raises(HttpError) as caught,
+    ):
+        http.get(server.url)
     assert not isinstance(caught.value, RateLimited)
 
 

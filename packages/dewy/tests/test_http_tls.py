@@ -110,9 +110,12 @@ def test_a_redirect_from_https_to_http_is_refused_without_asking_there(authority
 def test_a_redirect_from_http_to_https_is_followed_without_the_credentials(
     authority: trustme.CA, trust: dict[str, str]
 ) -> None:
-    with Server(says(200, b"safe"), certificate(authority, "127.0.0.1")) as safe:
-        with Server(says(301, Location=safe.url)) as plain, HttpClient(trust) as http:
-            assert http.get(plain.url, credentials={"Authorization": "x"}).content == b"safe"
+    with (
+        Server(says(200, b"safe"), certificate(authority, "127.0.0.1")) as safe,
+        Server(says(301, Location=safe.url)) as plain,
+        HttpClient(trust) as http,
+    ):
+        assert http.get(plain.url, credentials={"Authorization": "x"}).content == b"safe"
     assert "authorization" not in safe.requests[0].headers
 
 
@@ -162,11 +165,13 @@ def test_http_goes_through_the_proxy_of_the_environment(proxied: Server) -> None
 
 
 def test_https_goes_through_a_tunnel_and_the_proxy_sees_no_credential(authority: trustme.CA, trust: dict[str, str]) -> None:
-    with Server(says(200, b"safe"), certificate(authority, "service.example")) as origin:
-        with Server(tunnel(origin)) as proxy:  # type: ignore[arg-type]
-            environ = {**trust, "HTTPS_PROXY": f"http://user:pw%21%2F%40@{proxy.host}"}
-            with HttpClient(environ) as http:
-                response = http.get("https://service.example/x", credentials={"Authorization": "canary"})
+    with (
+        Server(says(200, b"safe"), certificate(authority, "service.example")) as origin,
+        Server(tunnel(origin)) as proxy,  # type: ignore[arg-type]
+    ):
+        environ = {**trust, "HTTPS_PROXY": f"http://user:pw%21%2F%40@{proxy.host}"}
+        with HttpClient(environ) as http:
+            response = http.get("https://service.example/x", credentials={"Authorization": "canary"})
     assert response.content == b"safe"
     assert proxy.requests[0].target == "service.example:443"
     assert "canary" not in repr(proxy.requests)

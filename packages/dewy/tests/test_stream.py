@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from dewy import events
 from dewy.events import EVENTS, EventKind
-from dewy.log import Log, as_json, as_text
+from dewy.log import LEVELS, Log, as_json, as_text
 from dewy.redaction import Redactor
 from dewy.stream import EventStream, LoggingBridge
 from dewy.types import Event
@@ -36,6 +36,15 @@ def test_every_consumer_gets_every_event_in_order() -> None:
     stream.close(5)
     assert [e.fields["version"] for e in one] == [str(number) for number in range(200)]
     assert one == two
+
+
+def test_a_consumer_gets_what_it_wants() -> None:
+    stream, seen = EventStream(Redactor()), []
+    stream.subscribe("some", seen.append, lambda name, level: name == "report.failed" and level == "warn")
+    stream.emit(events.REPORT_DONE, version="1")
+    stream.emit(events.REPORT_FAILED, version="1", error="x")
+    stream.close(5)
+    assert [e.name for e in seen] == ["report.failed"]
 
 
 def test_a_stuck_consumer_delays_nobody_and_its_loss_is_told() -> None:
@@ -125,7 +134,7 @@ def test_every_kind_reads_as_a_sentence_in_which_its_fields_stand(kind: EventKin
 def test_only_the_levels_asked_for_are_shown_and_a_progress_line_gives_way() -> None:
     out = io.StringIO()
     log = Log(out, "warn", "text")
-    log(event(level="info"))
+    assert [level for level in LEVELS if log.wants("x", level)] == ["warn", "error"]
     log.progress("50 %")
     log(event(level="error", text="bad"))
     log.progress("")

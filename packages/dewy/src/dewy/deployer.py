@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from dewy import events
@@ -14,6 +15,7 @@ from dewy.deployment import DeploymentFailed, Pipeline
 from dewy.errors import DewyError, ReleasePending, StartError
 from dewy.guard import CallTimedOut
 from dewy.host import detect_platform
+from dewy.recovery import recover
 from dewy.runtime import Runtime
 from dewy.types import Registry, Release, Report
 from dewy.waker import Stopping
@@ -105,17 +107,15 @@ class Deployer:
             return wait, False
 
     def _boot(self) -> float:
-        try:
-            self.pipeline.boot()
-        except StartError:
-            pass  # the supervisor has said so and keeps trying, and a newer version may mend it
+        with contextlib.suppress(StartError):  # the supervisor says so and keeps trying; a newer version may mend it
+            recover(self.pipeline)
         current = self.pipeline.state.current
         self._emit(events.DEWY_READY, version=current.version if current else "nothing yet")
         return 0.0
 
     def _poll(self) -> float:
         """Asks the registry once and does what follows; the seconds until the next time."""
-        self.pipeline.catch_up()
+        self._remember()
         began = self._waker.monotonic()
         try:
             release = self._registry.current()
@@ -127,6 +127,13 @@ class Deployer:
             return self._unanswered(error)
         self._answered()
         return self._consider(release, round(self._waker.monotonic() - began, 3))
+
+    def _remember(self) -> None:
+        """Writes what could not be written before, and what the supervisor has learnt."""
+        keeper, application = self.pipeline.keeper, self.pipeline.application
+        keeper.catch_up()
+        if application and application.speaks_notify() and not keeper.state.speaks_notify:
+            keeper.keep(replace(keeper.state, speaks_notify=True))
 
     def _answered(self) -> None:
         if self._poll_failures:
@@ -154,7 +161,7 @@ class Deployer:
         try:
             self.pipeline.deploy(release, reason)
         except DeploymentFailed as failure:
-            self.pipeline.tell_failure(release, failure, self._delay(release, failure))
+            self.pipeline.tell_failure(release.version, failure, self._delay(release, failure))
         else:
             self._trouble = None
 

@@ -2,33 +2,31 @@
 
 fetch → verify → before-hooks → unpack → switch ``current`` → swap the process → after-hooks → report → prune
 
-What is about to happen is written into the state before it happens, so that a dewy which is killed knows where it was.
+What is about to happen is written into the state before it happens, so that a dewy which is killed knows where it was;
+:mod:`dewy.recovery` goes on from there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
 from dewy import events
 from dewy.archive import Limits, unpack
-from dewy.errors import DewyError, HostError, StartError, from_os_error
+from dewy.errors import DewyError, StartError, from_os_error
 from dewy.fetch import Fetched, Fetcher
+from dewy.hooks import DeployHooks
 from dewy.host import host_name
-from dewy.plugins import Hook
 from dewy.releases import ReleaseDirectories
 from dewy.runtime import Runtime
 from dewy.state import Deployed, Held, Pending, Phase, State
-from dewy.statefile import state_file
+from dewy.statefile import StateKeeper, state_file
 from dewy.types import Deployment, Outcome, Release, Report, Result
 from dewy.urls import redact_url
 
-__all__ = ["Application", "DeploymentFailed", "Hooks", "Pipeline"]
-
-Hooks = Mapping[str, tuple[Hook, ...]]
-"""The implementations of each deploy hook, in the order in which they are called."""
+__all__ = ["Application", "DeploymentFailed", "Pipeline"]
 
 
 class Application(Protocol):
@@ -89,25 +87,33 @@ class _Attempt:
 
 
 class Pipeline:
-    """Deploys one release after another. Everything that changes on disk is changed from the deployer's thread."""
+    """Deploys one release after another. Everything that changes on disk is changed from the deployer's thread.
+
+    Attributes:
+        application: What is deployed, if it is a process.
+        releases: The release directories.
+        keeper: The state.
+    """
 
     def __init__(
         self,
         runtime: Runtime,
         *,
         fetcher: Fetcher,
-        hooks: Hooks,
         application: Application | None,
         report: Callable[[Report], None],
         state: State,
     ) -> None:
-        self._settings, self._emit, self._guard, self._waker = runtime.settings, runtime.emit, runtime.guard, runtime.waker
-        self._fetcher, self._hooks, self._application, self._report = fetcher, hooks, application, report
-        self._releases = ReleaseDirectories(runtime.settings.root)
-        self._file = state_file(runtime)
-        self._host = host_name()
-        self._unsaved = False
-        self.state = state
+        self._settings, self._emit, self._waker = runtime.settings, runtime.emit, runtime.waker
+        self.application, self._fetcher, self._report = application, fetcher, report
+        self._hooks, self._host = DeployHooks(runtime), host_name()
+        self.releases = ReleaseDirectories(runtime.settings.root)
+        self.keeper = StateKeeper(state_file(runtime), state, runtime.emit)
+
+    @property
+    def state(self) -> State:
+        """What is known of this host."""
+        return self.keeper.state
 
     # ------------------------------------------------------------------------------------------- one deployment
 
@@ -125,32 +131,55 @@ class Pipeline:
                 return
             attempt.deployment = replace(attempt.deployment, digest=fetched.digest)
             attempt.phase = "before"
-            self._ask_before(attempt)
+            self._hooks.ask(attempt.deployment)
             attempt.phase = "unpack"
             self._unpack(attempt, fetched)
         attempt.phase = "switch"
         self._switch(attempt)
         attempt.phase = "start"
-        if self._application:
-            self._application.swap(attempt.deployed(_now()))
+        if self.application:
+            self.application.swap(attempt.deployed(_now()))
         self._finish(attempt)
 
+    def resume(self, deployed: Deployed) -> None:
+        """Takes up a deployment in which dewy was killed when ``current`` was switched, and nobody knew if it runs.
+
+        Raises DeploymentFailed; ``current`` then leads to the version before, which is not started yet.
+        """
+        self._emit(events.DEPLOYMENT_RESUMED, version=deployed.version, phase="switching")
+        release = Release(
+            version=deployed.version, artifact=deployed.artifact, url=deployed.url,
+            digests=(deployed.digest,), fingerprint=deployed.fingerprint, id=deployed.id,
+        )  # fmt: skip
+        attempt = self._attempt(release, deployed.directory, deployed.digest)
+        attempt.phase = "start"
+        try:
+            if self.application:
+                self.application.swap(deployed)
+            self._finish(attempt)
+        except DewyError as error:
+            raise self._fail(attempt, error) from error
+
     def _begin(self, release: Release, reason: str) -> _Attempt:
-        previous, directory = self.state.current, self._releases.new_name(_now())
+        attempt = self._attempt(release, self.releases.new_name(_now()))
+        self._emit(
+            events.DEPLOYMENT_STARTED,
+            version=release.version, previous_version=attempt.deployment.previous_version or "nothing",
+            artifact=release.artifact, reason=reason, directory=attempt.deployment.directory.name,
+        )  # fmt: skip
+        return attempt
+
+    def _attempt(self, release: Release, directory: str, digest: str = "") -> _Attempt:
+        previous = self.state.current
         deployment = Deployment(
             version=release.version,
             previous_version=previous.version if previous else "",
             artifact=release.artifact,
-            digest="",
-            directory=self._releases.path(directory),
+            digest=digest,
+            directory=self.releases.path(directory),
             root=self._settings.root,
             command=self._settings.command,
         )
-        self._emit(
-            events.DEPLOYMENT_STARTED,
-            version=release.version, previous_version=deployment.previous_version or "nothing",
-            artifact=release.artifact, reason=reason, directory=directory,
-        )  # fmt: skip
         return _Attempt(release, deployment, previous, self._waker.monotonic())
 
     def _is_what_runs(self, attempt: _Attempt, fetched: Fetched) -> bool:
@@ -158,20 +187,15 @@ class Pipeline:
         current, release = self.state.current, attempt.release
         if current is None or (current.version, current.digest) != (release.version, fetched.digest):
             return False
-        self.save(replace(self.state, current=replace(current, fingerprint=release.fingerprint)))
+        self.keeper.save(replace(self.state, current=replace(current, fingerprint=release.fingerprint)))
         self._emit(events.ARTIFACT_UNCHANGED, version=release.version, artifact=release.artifact)
         return True
-
-    def _ask_before(self, attempt: _Attempt) -> None:
-        """The before-hooks, one by one; the first that raises ends the deployment (R61)."""
-        for hook in self._hooks["dewy_before_deploy"]:
-            self._call(hook, deployment=attempt.deployment)
 
     def _unpack(self, attempt: _Attempt, fetched: Fetched) -> None:
         settings, name = self._settings, attempt.deployment.directory.name
         limits = Limits(max_bytes=settings.max_size, max_members=settings.max_members)
         began = self._waker.monotonic()
-        with self._releases.incoming(name) as incoming:
+        with self.releases.incoming(name) as incoming:
             unpacked = unpack(fetched.path, attempt.release.artifact, incoming, limits)
         self._emit(
             events.RELEASE_UNPACKED,
@@ -179,22 +203,22 @@ class Pipeline:
         )  # fmt: skip
 
     def _switch(self, attempt: _Attempt) -> None:
-        self.save(replace(self.state, pending=Pending(deployed=attempt.deployed(_now()), phase="switching")))
+        self.keeper.save(replace(self.state, pending=Pending(deployed=attempt.deployed(_now()), phase="switching")))
         self._point_current_at(attempt.deployment.directory.name, attempt.release.version)
 
     def _finish(self, attempt: _Attempt) -> None:
         """The release runs: from here on nothing can fail the deployment."""
         deployed = attempt.deployed(_now())
-        self._record(self.state.deployed(deployed), "finishing", deployed)
+        self._note(self.state.deployed(deployed), "finishing", deployed)
         seconds = self._since(attempt.began)
         self._emit(
             events.DEPLOYMENT_DONE,
             version=deployed.version, previous_version=attempt.deployment.previous_version or "nothing", seconds=seconds,
             artifact=deployed.artifact, digest=deployed.digest, directory=deployed.directory,
         )  # fmt: skip
-        self._follow(attempt.deployment, Result("deployed", seconds))
+        self._hooks.follow(attempt.deployment, Result("deployed", seconds))
         self._tell_registry(attempt.release, None)
-        self.try_save(replace(self.state, pending=None))
+        self.keeper.keep(replace(self.state, pending=None))
         self.prune()
 
     # ------------------------------------------------------------------------------------------------- when it fails
@@ -206,10 +230,10 @@ class Pipeline:
         held = isinstance(cause, StartError) and attempt.previous is not None
         if held:
             self._hold(attempt, str(cause))
-        self._revert(attempt.deployed(_now()), attempt.previous)
+        self.revert(attempt.deployed(_now()), attempt.previous)
         failure = DeploymentFailed(attempt.phase, cause, held=held, seconds=self._since(attempt.began))
         outcome: Outcome = "vetoed" if attempt.phase == "before" else "failed"
-        self._follow(attempt.deployment, Result(outcome, failure.seconds, str(cause)))
+        self._hooks.follow(attempt.deployment, Result(outcome, failure.seconds, str(cause)))
         self._tell_registry(attempt.release, str(cause))
         return failure
 
@@ -219,22 +243,22 @@ class Pipeline:
             version=release.version, digest=digest, fingerprint=release.fingerprint, reason=reason,
             at=_now().isoformat(timespec="seconds"),
         )  # fmt: skip
-        self._record(self.state.hold(held), "failed", attempt.deployed(_now()))
+        self._note(self.state.hold(held), "failed", attempt.deployed(_now()))
         self._emit(events.VERSION_HELD, version=release.version, reason=reason, digest=digest)
 
-    def _revert(self, failed: Deployed, previous: Deployed | None) -> None:
+    def revert(self, failed: Deployed, previous: Deployed | None) -> None:
         """``current`` leads to the version before again, and the failed release is gone."""
         try:
-            if self._releases.current() == failed.directory:
-                self._releases.switch(previous.directory if previous else None)
+            if self.releases.current() == failed.directory:
+                self.releases.switch(previous.directory if previous else None)
                 if previous:
                     self._emit(events.RELEASE_REVERTED, version=previous.version, directory=previous.directory)
-            self._releases.remove(failed.directory)
+            self.releases.remove(failed.directory)
         except OSError as error:
             # the state still says that this is to be done; the next start does it
             self._emit(events.STATE_UNSAVED, error=str(from_os_error(error, "going back to the version before")))
             return
-        self.try_save(replace(self.state, pending=None))
+        self.keeper.keep(replace(self.state, pending=None))
 
     # ---------------------------------------------------------------------------------------- before and in between
 
@@ -242,131 +266,39 @@ class Pipeline:
         """Makes the directories and takes away what a killed dewy left. Raises DewyError when it cannot."""
         try:
             self._settings.state_directory.mkdir(mode=0o700, exist_ok=True)
-            self._releases.prepare()
+            self.releases.prepare()
             self._fetcher.prepare()
         except OSError as error:
             raise from_os_error(error, f"preparing {self._settings.root}") from error
 
-    def boot(self) -> None:
-        """Runs what is current, before any registry is asked (R72), and ends what a killed dewy had begun."""
-        pending, current = self.state.pending, self._releases.current()
-        if pending and pending.phase == "switching" and current == pending.deployed.directory:
-            self._resume(pending.deployed)
-            return
-        if pending and pending.phase != "finishing":
-            self._revert(pending.deployed, self.state.current)
-        elif pending:
-            self.try_save(replace(self.state, pending=None))
-        self._start_current()
-
-    def _resume(self, deployed: Deployed) -> None:
-        """A dewy was killed when ``current`` was switched and it was not known yet whether the release runs."""
-        self._emit(events.DEPLOYMENT_RESUMED, version=deployed.version, phase="switching")
-        release = Release(
-            version=deployed.version, artifact=deployed.artifact, url=deployed.url,
-            digests=(deployed.digest,), fingerprint=deployed.fingerprint, id=deployed.id,
-        )  # fmt: skip
-        previous = self.state.current
-        deployment = Deployment(
-            version=deployed.version,
-            previous_version=previous.version if previous else "",
-            artifact=deployed.artifact,
-            digest=deployed.digest,
-            directory=self._releases.path(deployed.directory),
-            root=self._settings.root,
-            command=self._settings.command,
-        )
-        attempt = _Attempt(release, deployment, previous, self._waker.monotonic(), "start")
-        try:
-            if self._application:
-                self._application.swap(deployed)
-            self._finish(attempt)
-        except DewyError as error:
-            self.tell_failure(attempt.release, self._fail(attempt, error))
-            self._start_current()
-
-    def _start_current(self) -> None:
-        name = self._releases.current()
-        known = {release.directory: release for release in self.state.releases}
-        if name is None and self.state.current and self._releases.path(self.state.current.directory).is_dir():
-            name = self.state.current.directory
-            self._releases.switch(name)
-        if name is None:
-            self.state = replace(self.state, current=None)
-            return
-        # somebody may have pointed `current` elsewhere while dewy was away: what it leads to is what runs
-        current = known.get(name) or Deployed(version="unknown", artifact="", url="", digest="", directory=name, at="")
-        self.state = replace(self.state, current=current)
-        if self._application:
-            self._application.start(current)
-
     def prune(self) -> None:
         """Removes releases beyond those that are kept, and tells the cache which artifacts are needed (R70, R45)."""
-        running = self._application.running() if self._application else ()
+        running = self.application.running() if self.application else ()
         try:
-            for name in self._releases.old(self._settings.keep_releases, running):
-                self._releases.remove(name)
+            for name in self.releases.old(self._settings.keep_releases, running):
+                self.releases.remove(name)
                 self._emit(events.RELEASE_REMOVED, directory=name)
         except OSError as error:
             self._emit(events.STATE_UNSAVED, error=str(from_os_error(error, "removing old releases")))
-        kept = tuple(release for release in self.state.releases if self._releases.path(release.directory).is_dir())
+        kept = tuple(release for release in self.state.releases if self.releases.path(release.directory).is_dir())
         if kept != self.state.releases:
-            self.try_save(replace(self.state, releases=kept))
+            self.keeper.keep(replace(self.state, releases=kept))
         self._fetcher.pin(kept)
 
-    # ------------------------------------------------------------------------------------------------------ the state
+    # ----------------------------------------------------------------------------------------------------- what is told
 
-    def save(self, state: State) -> None:
-        """Writes the state. Raises HostError; dewy then goes on with the state as it was."""
-        self._file.save(state)
-        self.state, self._unsaved = state, False
-
-    def catch_up(self) -> None:
-        """Writes what could not be written before, and what the supervisor has learnt."""
-        if self._application and self._application.speaks_notify() and not self.state.speaks_notify:
-            self.try_save(replace(self.state, speaks_notify=True))
-        elif self._unsaved:
-            self.try_save(self.state)
-
-    def try_save(self, state: State) -> None:
-        """Goes on with a state and writes it if the disk takes it; otherwise :meth:`catch_up` does later."""
-        self.state = state
-        try:
-            self.save(state)
-        except HostError as error:
-            if not self._unsaved:
-                self._emit(events.STATE_UNSAVED, error=str(error))
-            self._unsaved = True
-
-    def _record(self, state: State, phase: Phase, deployed: Deployed) -> None:
-        self.try_save(replace(state, pending=Pending(deployed=deployed, phase=phase)))
-
-    # ------------------------------------------------------------------------------------------- hooks and reports
-
-    def tell_failure(self, release: Release, failure: DeploymentFailed, retry_seconds: float | None = None) -> None:
+    def tell_failure(self, version: str, failure: DeploymentFailed, retry_seconds: float | None = None) -> None:
         """Says that a deployment has failed, what serves now, and what comes next."""
         current, cause = self.state.current, failure.cause
         output = "\n".join(cause.output) if isinstance(cause, StartError) else ""
         retry = "it is tried again" if retry_seconds is None else f"it is tried again in {retry_seconds:.0f}s"
         self._emit(
             events.DEPLOYMENT_FAILED,
-            version=release.version, error=str(failure), phase=failure.phase, seconds=failure.seconds, output=output,
+            version=version, error=str(failure), phase=failure.phase, seconds=failure.seconds, output=output,
             previous_version=current.version if current else "",
             keeps=f"{current.version} runs on" if current else "nothing runs",
             next="it is on hold until the registry offers another" if failure.held else retry,
         )  # fmt: skip
-
-    def _follow(self, deployment: Deployment, result: Result) -> None:
-        """The after-hooks, one by one, whatever each of them does."""
-        for hook in self._hooks["dewy_after_deploy"]:
-            try:
-                self._call(hook, deployment=deployment, result=result)
-            except (DewyError, OSError) as error:
-                self._emit(events.PLUGIN_FAILED, plugin=str(hook.plugin), hook=hook.name, error=str(error))
-
-    def _call(self, hook: Hook, **arguments: object) -> None:
-        limit = self._settings.hook_timeout + _HOOK_MARGIN
-        self._guard.call(str(hook.plugin), hook.name, lambda: hook(**arguments), limit=limit)
 
     def _tell_registry(self, release: Release, error: str | None) -> None:
         report = Report(release=release, command=self._settings.command, host=self._host, at=_now(), error=error)
@@ -378,15 +310,15 @@ class Pipeline:
             self._emit(events.REPORT_DONE, version=release.version)
 
     def _point_current_at(self, name: str, version: str) -> None:
-        self._releases.switch(name)
+        self.releases.switch(name)
         self._emit(events.RELEASE_SWITCHED, version=version, directory=name)
+
+    def _note(self, state: State, phase: Phase, deployed: Deployed) -> None:
+        """Goes on with a state in which a deployment has come so far."""
+        self.keeper.keep(replace(state, pending=Pending(deployed=deployed, phase=phase)))
 
     def _since(self, began: float) -> float:
         return round(self._waker.monotonic() - began, 3)
-
-
-_HOOK_MARGIN = 15.0
-"""Seconds that a hook's own limit has to end it before the guard gives it up."""
 
 
 def _now() -> datetime:

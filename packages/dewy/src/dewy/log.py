@@ -64,10 +64,12 @@ class Log:
         self._lock = threading.Lock()
         self._progress = ""
 
+    def wants(self, _name: str, level: Level) -> bool:
+        """Whether events of this level are shown."""
+        return level in self._shown
+
     def __call__(self, event: Event) -> None:
-        """Writes one event, if its level is one that is shown."""
-        if event.level not in self._shown:
-            return
+        """Writes one event."""
         with self._lock:
             clear = _CLEAR_LINE if self._progress else ""
             self._write(f"{clear}{self._format(event)}\n{self._progress}")

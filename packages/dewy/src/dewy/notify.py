@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from dewy.backoff import backoff
 from dewy.errors import NotifierError
 from dewy.events import EVENTS, NOTIFIER_FAILED, Emit
-from dewy.types import Event, FieldValue, Message, Notifier
+from dewy.types import Event, FieldValue, Level, Message, Notifier
 
-__all__ = ["ErrorLimit", "Facts", "NotifierConsumer", "message_of"]
+__all__ = ["ErrorLimit", "Facts", "NotifierConsumer", "is_told", "message_of"]
 
 _MOST_ERRORS = 3
 _ATTEMPTS = 4
@@ -36,10 +36,15 @@ class Facts:
     registry: str
 
 
+def is_told(name: str, _level: Level) -> bool:
+    """Whether notifiers tell events of this name (R51)."""
+    kind = EVENTS.get(name)
+    return kind is not None and bool(kind.title)
+
+
 def message_of(event: Event, facts: Facts) -> Message | None:
     """The message for an event; None for one that notifiers do not tell (R51)."""
-    kind = EVENTS.get(event.name)
-    if kind is None or not kind.title:
+    if not is_told(event.name, event.level):
         return None
 
     def text(field: str) -> str:
@@ -49,7 +54,7 @@ def message_of(event: Event, facts: Facts) -> Message | None:
     return Message(
         event=event.name,
         level=event.level,
-        title=f"{facts.application} on {facts.host}: {kind.title.format_map(event.fields)}",
+        title=f"{facts.application} on {facts.host}: {EVENTS[event.name].title.format_map(event.fields)}",
         text=event.text,
         application=facts.application,
         host=facts.host,

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from dewy.platform_words import AFTER_SYSTEM, BARE_SUFFIXES, FORMATS, PACKAGES, VENDORS, facts, is_platform
 
-__all__ = ["BARE", "NamedFile", "Words", "read_name"]
+__all__ = ["BARE", "NamedFile", "Program", "Words", "read_name"]
 
 BARE = FORMATS.index("")
 """The place of the bare executable in FORMATS."""
 
 Words = tuple[str, ...]
+Program = tuple[Words, Words]
+"""Words, and versions and numbers, each sorted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,11 @@ class NamedFile:
     libc: str
     words: Words
     numbers: Words
+
+    @property
+    def program(self) -> Program:
+        """What it is, as far as the name tells: files of one program differ in platform, spelling and format only."""
+        return self.words, self.numbers
 
     @property
     def states_platform(self) -> bool:
@@ -72,6 +79,7 @@ class _Reading:
         self._perhaps: list[str] = []
         self._stated: list[str] = []
         self._hints: list[str] = []
+        self._perhaps_any: list[str] = []
         self._words: list[str] = []
         self._libc = ""
         self._after_system = False
@@ -91,8 +99,7 @@ class _Reading:
             case "hint":
                 self._hints.append(value)
             case "perhaps any":
-                # "all" and the like mean every architecture only of a system: "darwin_all", but not "all-in-one"
-                (self._hints if self._systems else self._words).append("any" if self._systems else value)
+                self._perhaps_any.append(value)
             case "libc":
                 self._libc = value
             case "soft float":
@@ -102,6 +109,10 @@ class _Reading:
 
     def result(self, name: str, stem: str, form: int | None) -> NamedFile:
         """What was read, together."""
+        if self._systems and not self._stated and not self._hints and self._perhaps_any:
+            self._hints = ["any"]  # "darwin_all", but not "linux_amd64_all-in-one"
+        else:
+            self._words += self._perhaps_any
         words = sorted(self._words)
         return NamedFile(
             name=name,

@@ -42,7 +42,9 @@ PACKAGES: Mapping[str, str] = {
     **dict.fromkeys(["exe", "msi", "msix", "msixbundle", "appx", "appxbundle", "nsis", "pdb", "dll"], "windows"),
     **dict.fromkeys(["ipa", "xcframework"], "ios"),
     **dict.fromkeys(["aab", "aar"], "android"),
-    **dict.fromkeys(["apk", "bottle", "whl", "jar", "war", "gem", "crate", "artifactbundle", "nupkg", "snupkg", "vsix", "xpi", "crx"], ""),
+    **dict.fromkeys(
+        ["apk", "bottle", "whl", "jar", "war", "gem", "crate", "artifactbundle", "nupkg", "snupkg", "vsix", "xpi", "crx"], ""
+    ),
     **dict.fromkeys(["wasm", "so", "dylib", "iso", "img", "qcow2", "vmdk", "ova", "eopkg", "ebuild"], ""),
     **dict.fromkeys(["orig", "debian", "nar", "mcpb", "dxt"], ""),
 }
@@ -192,7 +194,9 @@ _GLUING = (
     "linux|darwin|macosx|macos|osx|mac|windows|win|mingw|freebsd|netbsd|openbsd|ubuntu|debian|centos|rhel|fedora|alpine"
 )
 _ARCHITECTURE = _one_of(_ARCHITECTURES)
-_GLUED = re.compile(rf"(?<![a-z0-9])({_GLUING})(?=(?:{_ARCHITECTURE}|static|musl|gnu|universal|intel|[0-9][0-9.]*)(?![a-z0-9]))")
+_GLUED = re.compile(
+    rf"(?<![a-z0-9])({_GLUING})(?=(?:{_ARCHITECTURE}|static|musl|gnu|universal|intel|[0-9][0-9.]*)(?![a-z0-9]))"
+)
 _GLUED_BACKWARDS = re.compile(rf"(?<![a-z0-9])({_ARCHITECTURE})(?=(?:{_GLUING})(?![a-z0-9]))")
 _SEPARATOR = re.compile(r"(?<![0-9])\.|\.(?![0-9])|[^a-z0-9.]+")
 

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dewy.platform_names import BARE, NamedFile, Words, read_name
+from dewy.platform_names import BARE, NamedFile, Program, Words, read_name
 from dewy.platform_words import BESIDE, FORMATS, NEVER_BUILT
 from dewy.types import Platform
 
@@ -33,6 +33,8 @@ _HINTED, _ANY, _DEFAULT = 10, 20, 30
 """How far an architecture is that a name only hints at, that it leaves open, that it leaves out."""
 
 _MOST_RIVALS = 16
+
+_ZIP = FORMATS.index(".zip")
 
 _Rank = tuple[int, ...]
 """How well something fits: the smaller, the better."""
@@ -89,8 +91,8 @@ def best_fits(names: Iterable[str], platform: Platform) -> tuple[str, ...]:
     files = [file for name in sorted(set(names)) if (file := read_name(name))]
     listing = _Listing.of(files)
     fitting = [(file, rank) for file in _artifacts(files) if (rank := _fit(file, listing, platform)) is not None]
-    plainest = _plainest({file.words for file, _ in fitting})
-    return tuple(sorted(_best([(file, rank) for file, rank in fitting if file.words == words]) for words in plainest))
+    plainest = _plainest({file.program for file, _ in fitting})
+    return tuple(sorted(_best([(file, rank) for file, rank in fitting if file.program == program]) for program in plainest))
 
 
 # ------------------------------------------------------------------------------------------- 2. what may be an artifact
@@ -101,7 +103,8 @@ def _artifacts(files: Sequence[NamedFile]) -> list[NamedFile]:
     candidates = [file for file in files if file.format is not None]
     built = [file for file in candidates if file.states_platform]
     shared = set.intersection(*(set(file.words) for file in built or candidates)) if candidates else set()
-    telling = BESIDE - (shared if built else shared - NEVER_BUILT)
+    libraries = {f"lib{word}" for file in candidates for word in file.words}
+    telling = (BESIDE | libraries) - (shared if built else shared - NEVER_BUILT)
     return [file for file in candidates if telling.isdisjoint(file.words)]
 
 
@@ -122,14 +125,15 @@ def _fit(file: NamedFile, listing: _Listing, platform: Platform) -> _Rank | None
 def _system(file: NamedFile, listing: _Listing) -> str:
     """The system a file is for; empty when its name and the others' do not tell.
 
-    A name without one is for the system of a package with the same name, else for Linux, unless others say "linux".
+    A name without one is for the system of a package with the same name, else for Linux, unless others say "linux". A
+    ``.zip`` among files for Windows may as well be for Windows.
     """
     if file.os:
         return file.os
     packaged = listing.package_systems.get(file.stem, frozenset()) - {"windows"}
     if len(packaged) == 1:
         return next(iter(packaged))
-    if "linux" in listing.systems:
+    if "linux" in listing.systems or ("windows" in listing.systems and file.format == _ZIP):
         return ""
     return "linux" if file.archs or _is_unmarked_default(file, listing) else ""
 
@@ -171,21 +175,32 @@ def _nearness(archs: frozenset[str], platform: Platform) -> int | None:
 # ---------------------------------------------------------------------------------------------------- 4. the plainest
 
 
-def _plainest(groups: Iterable[Words]) -> list[Words]:
-    """The groups of words to which no other is plainer: one, or rivals, of which a bounded number is enough."""
-    found: list[Words] = []
-    for words in sorted(groups, key=lambda words: (len(words), sum(map(len, words)), words)):
-        # whatever is plainer comes earlier in this order
-        if not any(_is_plainer(plain, words) for plain in found):
-            found.append(words)
+def _plainest(programs: Iterable[Program]) -> list[Program]:
+    """The programs to which no other is plainer: one, or rivals, of which a bounded number is enough."""
+    found: list[Program] = []
+    for program in sorted(programs, key=_size):  # whatever is plainer comes first in this order
+        if not any(_is_plainer(plain, program) for plain in found):
+            found.append(program)
             if len(found) == _MOST_RIVALS:
                 break
     return found
 
 
-def _is_plainer(one: Words, other: Words) -> bool:
-    """Whether ``other`` has each word of ``one``, or one that begins with it: ``tool``, ``toolctl-debug``."""
-    missing, left = Counter(one) - Counter(other), Counter(other) - Counter(one)
+def _size(program: Program) -> tuple[object, ...]:
+    words, numbers = program
+    return len(words), sum(map(len, words)), len(numbers), program
+
+
+def _is_plainer(one: Program, other: Program) -> bool:
+    """Whether ``other`` is ``one`` and something more, by its words; numbers only count where the words are the same."""
+    if one[0] == other[0]:
+        return not Counter(one[1]) - Counter(other[1])
+    return _has_all(one[0], other[0])
+
+
+def _has_all(words: Words, others: Words) -> bool:
+    """Whether each of the words has a partner that is the same or begins with it: ``tool`` in ``toolctl-debug``."""
+    missing, left = Counter(words) - Counter(others), Counter(others) - Counter(words)
     for word in sorted(missing.elements(), key=len, reverse=True):
         longer = [candidate for candidate in sorted(left) if left[candidate] and _begins(word, candidate)]
         if not longer:

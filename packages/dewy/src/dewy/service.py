@@ -1,4 +1,4 @@
-"""One running dewy: the main thread, which owns sockets, processes and signals and never waits, and the deployer's beside it.
+"""One running dewy: the main thread, which owns sockets, processes and signals and never waits, beside the deployer's.
 
 ``dewy server`` and ``dewy assets`` are the same service, with and without a supervisor.
 """
@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from dewy import __version__, events
 from dewy.fetch import Progress
@@ -23,12 +23,12 @@ from dewy.log import Log, LogFormat
 from dewy.progress import ProgressLine
 from dewy.redaction import Redactor
 from dewy.settings import Settings
-from dewy.stream import Consumer, EventStream, LoggingBridge
+from dewy.stream import EventStream, LoggingBridge
 from dewy.supervised import SupervisedApplication
 from dewy.supervisor import Sockets, Supervisor, SupervisorBridge, SupervisorSettings, bind, parse_ports, stop_orphans
 from dewy.supervisor.generation import Means
 from dewy.systemd import SystemdNotifier
-from dewy.types import Event, Level
+from dewy.types import Level
 from dewy.wiring import Wiring
 
 __all__ = ["serve"]
@@ -78,8 +78,8 @@ def _told(settings: Settings, stream: EventStream, wiring: Wiring, level: Level,
     """Has the log, systemd, notifiers and observers told of what happens, to the last event; yields the progress."""
     terminal = sys.stderr.isatty()
     log = Log(sys.stderr, level, form, colour=terminal and "NO_COLOR" not in settings.environ)
-    stream.subscribe("log", log)
-    stream.subscribe("systemd", _systemd(SystemdNotifier(settings.environ)))
+    stream.subscribe("log", log, log.wants)
+    _subscribe_systemd(stream, settings.environ)
     wiring.subscribe(stream)
     try:
         yield ProgressLine(log.progress) if terminal else _nobody_looks
@@ -100,16 +100,23 @@ def _prepare_logging(stream: EventStream, level: Level) -> None:
     logging.captureWarnings(capture=True)
 
 
-def _systemd(notify: SystemdNotifier) -> Consumer:
-    def consume(event: Event) -> None:
-        if event.name == events.DEWY_READY.name:
-            notify("READY=1", f"STATUS={event.text}")
-        elif event.name == events.DEWY_STOPPING.name:
-            notify("STOPPING=1", f"STATUS={event.text}")
-        elif event.name in (events.DEPLOYMENT_DONE.name, events.DEPLOYMENT_FAILED.name):
-            notify(f"STATUS={event.text}")
+_TOLD_TO_SYSTEMD = {
+    events.DEWY_READY.name: ("READY=1",),
+    events.DEWY_STOPPING.name: ("STOPPING=1",),
+    events.DEPLOYMENT_DONE.name: (),
+    events.DEPLOYMENT_FAILED.name: (),
+}
+"""Events that systemd is told, as its status, and what else it is to know by them."""
 
-    return consume
+
+def _subscribe_systemd(stream: EventStream, environ: Mapping[str, str]) -> None:
+    notify = SystemdNotifier(environ)
+    if notify.listens:
+        stream.subscribe(
+            "systemd",
+            lambda event: notify(*_TOLD_TO_SYSTEMD[event.name], f"STATUS={event.text}"),
+            lambda name, _level: name in _TOLD_TO_SYSTEMD,
+        )
 
 
 class _Service:

@@ -7,13 +7,13 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dewy.errors import from_os_error
-from dewy.events import STATE_UNREADABLE, Emit
+from dewy.errors import DewyError, from_os_error
+from dewy.events import STATE_UNREADABLE, STATE_UNSAVED, Emit
 from dewy.files import write_atomically
 from dewy.runtime import Runtime
 from dewy.state import Deployed, Held, Pending, State
 
-__all__ = ["StateFile", "state_file"]
+__all__ = ["StateFile", "StateKeeper", "state_file"]
 
 _FORMAT = 1
 
@@ -55,6 +55,39 @@ class StateFile:
             write_atomically(self._path, content.encode() + b"\n")
         except OSError as error:
             raise from_os_error(error, "writing the state") from error
+
+
+class StateKeeper:
+    """The state as it is now, and the file that follows it.
+
+    Attributes:
+        state: What dewy knows.
+    """
+
+    def __init__(self, file: StateFile, state: State, emit: Emit) -> None:
+        self._file, self._emit = file, emit
+        self._unsaved = False
+        self.state = state
+
+    def save(self, state: State) -> None:
+        """Goes on with a state once it is on disk. Raises HostError; dewy then goes on with the state as it was."""
+        self._file.save(state)
+        self.state, self._unsaved = state, False
+
+    def keep(self, state: State) -> None:
+        """Goes on with a state and writes it if the disk takes it; otherwise :meth:`catch_up` does when it can."""
+        self.state = state
+        try:
+            self.save(state)
+        except DewyError as error:
+            if not self._unsaved:
+                self._emit(STATE_UNSAVED, error=str(error))
+            self._unsaved = True
+
+    def catch_up(self) -> None:
+        """Writes what could not be written before."""
+        if self._unsaved:
+            self.keep(self.state)
 
 
 D = TypeVar("D", Deployed, Held)

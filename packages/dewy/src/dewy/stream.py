@@ -18,10 +18,13 @@ from dewy.events import EVENTS_LOST, LOG, EventKind
 from dewy.redaction import Redactor
 from dewy.types import Event, FieldValue, Level
 
-__all__ = ["Consumer", "EventStream", "LoggingBridge"]
+__all__ = ["Consumer", "EventStream", "LoggingBridge", "Wants"]
 
 Consumer = Callable[[Event], None]
 """What takes events. It is called in a thread of its own and should not raise."""
+
+Wants = Callable[[str, Level], bool]
+"""Whether a consumer wants events of a name and a level. What nobody wants costs next to nothing."""
 
 _QUEUE_LENGTH = 1000
 
@@ -29,8 +32,8 @@ _QUEUE_LENGTH = 1000
 class _Delivery:
     """One consumer, its queue and its thread."""
 
-    def __init__(self, name: str, consumer: Consumer, report: Callable[[str, int], None]) -> None:
-        self.name = name
+    def __init__(self, name: str, consumer: Consumer, wants: Wants, report: Callable[[str, int], None]) -> None:
+        self.name, self.wants = name, wants
         self._consumer, self._report = consumer, report
         self._queue: queue.Queue[Event | None] = queue.Queue(_QUEUE_LENGTH)
         self._lost = 0
@@ -73,19 +76,23 @@ class EventStream:
         self._redact = redact
         self._deliveries: list[_Delivery] = []
 
-    def subscribe(self, name: str, consumer: Consumer) -> None:
-        """Gives every event from now on to ``consumer``, in order, in a thread of its own."""
-        self._deliveries = [*self._deliveries, _Delivery(name, consumer, self._say_lost)]
+    def subscribe(self, name: str, consumer: Consumer, wants: Wants = lambda _name, _level: True) -> None:
+        """Gives every event from now on that is wanted to ``consumer``, in order, in a thread of its own."""
+        self._deliveries = [*self._deliveries, _Delivery(name, consumer, wants, self._say_lost)]
 
     def emit(self, kind: EventKind, /, **fields: FieldValue) -> None:
         """Says that something happened now. Fields are those that the kind declares."""
-        safe = {name: self._redact(value) if isinstance(value, str) else value for name, value in fields.items()}
-        self._deliver(kind.name, kind.level, kind.text.format_map(safe), safe)
+        wanting = self._wanting(kind.name, kind.level)
+        if wanting:
+            safe = {name: self._redact(value) if isinstance(value, str) else value for name, value in fields.items()}
+            _deliver(wanting, kind.name, kind.level, kind.text.format_map(safe), safe)
 
     def log(self, level: Level, message: str, logger: str) -> None:
         """Takes a line of a library or a plugin, which uses Python's logging, into the stream."""
-        message = self._redact(message)
-        self._deliver(LOG.name, level, message, {"message": message, "logger": logger})
+        wanting = self._wanting(LOG.name, level)
+        if wanting:
+            message = self._redact(message)
+            _deliver(wanting, LOG.name, level, message, {"message": message, "logger": logger})
 
     def close(self, seconds: float) -> None:
         """Delivers what is queued, at most for so long; the first consumer, the log, last: it is told what others lose."""
@@ -94,13 +101,17 @@ class EventStream:
             delivery.close(deadline)
         self._deliveries = []
 
-    def _deliver(self, name: str, level: Level, text: str, fields: dict[str, FieldValue]) -> None:
-        event = Event(name=name, level=level, text=text, at=datetime.now(UTC), fields=fields)
-        for delivery in self._deliveries:
-            delivery.put(event)
+    def _wanting(self, name: str, level: Level) -> list[_Delivery]:
+        return [delivery for delivery in self._deliveries if delivery.wants(name, level)]
 
     def _say_lost(self, consumer: str, lost: int) -> None:
         self.emit(EVENTS_LOST, consumer=consumer, lost=lost)
+
+
+def _deliver(wanting: list[_Delivery], name: str, level: Level, text: str, fields: dict[str, FieldValue]) -> None:
+    event = Event(name=name, level=level, text=text, at=datetime.now(UTC), fields=fields)
+    for delivery in wanting:
+        delivery.put(event)
 
 
 class LoggingBridge(logging.Handler):

@@ -18,6 +18,11 @@ class SystemdNotifier:
         if self._socket:
             self._socket.setblocking(False)
 
+    @property
+    def listens(self) -> bool:
+        """Whether there is a service manager that listens."""
+        return self._socket is not None
+
     def __call__(self, *lines: str) -> None:
         """Sends lines such as ``READY=1`` and ``STATUS=…`` in one message."""
         if self._socket:

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from dewy.durations import parse_duration
 from dewy.errors import UsageError
-from dewy.types import Option
+from dewy.types import Option, OptionKind
 
 __all__ = ["HIDDEN", "BackendURL", "parse_url", "redact_url", "scheme_of"]
 
@@ -20,8 +20,14 @@ HIDDEN = "***"
 """What stands in place of a secret."""
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*\Z")
+_PORT = re.compile(r"[0-9]*\Z")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}\Z")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
+
+_SHORTEST_GUESSED = 8
+"""Parts of a resource's own query that are shorter are rather a version or a name than a signature: no secrets."""
 
 OptionValue = str | bool | int | float
 
@@ -32,7 +38,7 @@ class BackendURL:
 
     Attributes:
         scheme: Lower case.
-        host: Without brackets; empty when there is none.
+        host: As it was written, without brackets; empty when there is none.
         port: None when the URL has none.
         path: Percent-decoded, with its leading slash; empty when there is none.
         username: Percent-decoded, or empty.
@@ -45,7 +51,7 @@ class BackendURL:
     host: str
     port: int | None
     path: str
-    username: str
+    username: str = field(repr=False)
     password: str = field(repr=False)
     query: str = field(repr=False)
     raw: str = field(repr=False)
@@ -81,11 +87,16 @@ class BackendURL:
         return None if value is None else float(value)
 
 
+# ------------------------------------------------------------------------------------------------------------- reading
+
+
 def scheme_of(url: str) -> str:
     """The scheme of a URL, lower case. Raises UsageError when it has none."""
     scheme, separator, _ = url.partition("://")
     if not separator or not _SCHEME.match(scheme.lower()):
-        raise UsageError(f"{redact_url(url)!r} is not a URL", "It takes the form scheme://…, as in file:///srv/releases")
+        raise UsageError(
+            f"{redact_url(url, None)!r} is not a URL", "It takes the form scheme://…, as in file:///srv/releases"
+        )
     return scheme.lower()
 
 
@@ -102,19 +113,18 @@ def parse_url(url: str, options: Iterable[Option] | None = (), *, kind: str = "b
     """
     scheme = scheme_of(url)
     declared = None if options is None else {option.name: option for option in options}
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise UsageError(f"the {kind} URL {redact_url(url, options)} cannot be read: {error}") from None
+    redacted = redact_url(url, None if declared is None else declared.values())
+    where = f"the {kind} URL {redacted}"
+    parts, port = _split(url, where)
     values: dict[str, OptionValue | None] = {}
     if declared is not None:
-        where = f"the {kind} URL {redact_url(url, declared.values())}"
+        if parts.fragment:
+            raise UsageError(f"{where} has a # in it, which has no meaning there", "Write it as %23")
         values = {name: _default(option) for name, option in declared.items()}
         values |= _given(parts.query, declared, f"{scheme}:// {kind} URL", where)
     return BackendURL(
         scheme=scheme,
-        host=unquote(parts.hostname or ""),
+        host=_host(parts.netloc),
         port=port,
         path=unquote(parts.path),
         username=unquote(parts.username or ""),
@@ -122,58 +132,129 @@ def parse_url(url: str, options: Iterable[Option] | None = (), *, kind: str = "b
         query=parts.query,
         raw=url,
         _options=values,
-        _redacted=redact_url(url, options),
-        _secrets=tuple(_secrets(parts, declared)),
+        _redacted=redacted,
+        _secrets=tuple(dict.fromkeys(_secrets(parts, declared))),
     )
 
 
-def redact_url(url: str, options: Iterable[Option] | None = ()) -> str:
-    """The URL without its password and without the values of its secret options.
+def _split(url: str, where: str) -> tuple[SplitResult, int | None]:
+    """The URL's parts and its port. What is wrong with it is never quoted: it may be a piece of a password."""
+    if _UNPRINTABLE.search(unquote(url)):
+        raise UsageError(f"{where} has a control character or an undecodable one in it")
+    try:
+        parts = urlsplit(url)
+        return parts, parts.port
+    except ValueError:
+        raise UsageError(
+            f"{where} has a host or a port that cannot be read",
+            "A port is a number up to 65535. In a user name or a password, write / as %2F, @ as %40, ? as %3F and # as %23",
+        ) from None
 
-    With ``options=None`` the query belongs to the resource and may be a signature: all of it is hidden.
+
+def _host(netloc: str) -> str:
+    """The host as it was written: some are names whose case matters, of a Slack channel say."""
+    host = netloc.rpartition("@")[2]
+    return unquote(host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0])
+
+
+# ------------------------------------------------------------------------------------------------------------ redaction
+
+
+def redact_url(url: str, options: Iterable[Option] | None = ()) -> str:
+    """The URL without its user's secrets: password, lone user name (it may be a token), values of secret options.
+
+    What is not known to be harmless is hidden too: options that are not declared, and a fragment. With ``options=None``
+    the query belongs to the resource and may be a signature: all of it is hidden. Never raises.
     """
     head, separator, tail = url.partition("://")
     if not separator:
-        return url
-    tail, hash_sign, fragment = tail.partition("#")
-    tail, question, query = tail.partition("?")
-    authority, slash, path = tail.partition("/")
-    userinfo, at, host = authority.rpartition("@")
-    user, colon, _password = userinfo.partition(":")
-    shown = f"{head}://{user}{colon}{HIDDEN if colon else ''}{at}{host}{slash}{path}"
-    if not question:
-        return shown + hash_sign + fragment
-    if options is None:
-        return f"{shown}?{HIDDEN}"
-    secret = {option.name for option in options if option.secret}
-    pairs = [_redact_pair(pair, secret) for pair in query.split("&")]
-    return f"{shown}?{'&'.join(pairs)}{hash_sign}{fragment}"
+        return _redact_scheme_less(url)
+    userinfo, host = _userinfo(tail)
+    rest, hash_sign, _fragment = host.partition("#")
+    rest, question, query = rest.partition("?")
+    user, colon, _password = (userinfo or "").partition(":")
+    shown = "" if userinfo is None else f"{user}:{HIDDEN}@" if colon else f"{HIDDEN}@"
+    shown_query = HIDDEN if options is None else _redact_query(query, {option.name: option for option in options})
+    ending = f"#{HIDDEN}" if hash_sign else ""
+    return f"{head}{separator}{shown}{rest}{question}{shown_query if question else ''}{ending}"
 
 
-def _redact_pair(pair: str, secret: set[str]) -> str:
-    name, equals, _value = pair.partition("=")
-    return f"{name}={HIDDEN}" if equals and unquote(name).lower() in secret else pair
+def _redact_scheme_less(text: str) -> str:
+    userinfo, at, rest = text.rpartition("@")
+    return f"{HIDDEN if userinfo else ''}{at}{rest.partition('?')[0]}"
+
+
+def _userinfo(tail: str) -> tuple[str | None, str]:
+    """What stands before the ``@`` of a URL without its scheme, or None, and the rest.
+
+    A password in which ``/``, ``?`` or ``#`` is not encoded ends the host's part too early: what then looks like a port
+    is none, or has no host, and there is an ``@`` further on. It is taken for a password.
+    """
+    authority = re.split(r"[/?#]", tail, maxsplit=1)[0]
+    if "@" in authority:
+        userinfo, _, host = authority.rpartition("@")
+        return userinfo, host + tail[len(authority) :]
+    host, colon, port = authority.rpartition(":")
+    if "@" in tail and colon and not authority.endswith("]") and (not host or not _PORT.match(port)):
+        userinfo, _, rest = tail.rpartition("@")
+        return userinfo, rest
+    return None, tail
+
+
+def _redact_query(query: str, declared: Mapping[str, Option]) -> str:
+    return "&".join(_redact_pair(pair, declared) for pair in query.split("&"))
+
+
+def _redact_pair(pair: str, declared: Mapping[str, Option]) -> str:
+    name, equals, value = pair.partition("=")
+    option = declared.get(unquote(name).lower())
+    if option is None or option.secret:
+        return f"{name}={HIDDEN}" if equals else HIDDEN if pair else ""
+    return f"{name}{equals}{_redact_value(value, unquote(value))}"
+
+
+def _redact_value(shown: str, value: str) -> str:
+    """An option's value, which may itself be a URL with a password, as an endpoint's."""
+    return redact_url(value, None) if "@" in value or ("://" in value and "?" in value) else shown
 
 
 def _secrets(parts: SplitResult, declared: Mapping[str, Option] | None) -> Iterator[str]:
+    """Every value that must never be shown, as it stands in the URL and decoded."""
     if parts.password:
         yield unquote(parts.password)
         yield parts.password
-    for name, value in _pairs(parts.query):
-        if value and (declared is None or (name in declared and declared[name].secret)):
+    for name, value, written in _pairs(parts.query):
+        if declared is None:
+            hidden = len(value) >= _SHORTEST_GUESSED
+        else:
+            hidden = bool(value) and name in declared and declared[name].secret
+            yield from _secrets_inside(value)
+        if hidden:
             yield value
+            yield written
 
 
-def _pairs(query: str) -> Iterator[tuple[str, str]]:
-    """The query's options. A plus sign stays one: people paste tokens and URLs."""
+def _secrets_inside(value: str) -> Iterator[str]:
+    userinfo = _userinfo(value.partition("://")[2])[0] if "://" in value else None
+    password = (userinfo or "").partition(":")[2]
+    if password:
+        yield unquote(password)
+        yield password
+
+
+# -------------------------------------------------------------------------------------------------------------- options
+
+
+def _pairs(query: str) -> Iterator[tuple[str, str, str]]:
+    """The query's options: name, value, and the value as written. A plus sign stays one: people paste tokens and URLs."""
     for pair in filter(None, query.split("&")):
         name, _, value = pair.partition("=")
-        yield unquote(name).lower(), unquote(value)
+        yield unquote(name).lower(), unquote(value), value
 
 
 def _given(query: str, declared: Mapping[str, Option], what: str, where: str) -> dict[str, OptionValue | None]:
     values: dict[str, OptionValue | None] = {}
-    for name, text in _pairs(query):
+    for name, text, _ in _pairs(query):
         if name not in declared:
             known = ", ".join(sorted(declared)) or "none"
             raise UsageError(f"unknown option {name!r} in {where}", f"A {what} knows these options: {known}")
@@ -188,31 +269,38 @@ def _default(option: Option) -> OptionValue | None:
 
 
 def _typed(option: Option, text: str, where: str) -> OptionValue | None:
-    shown = HIDDEN if option.secret else repr(text)
+    read, takes = _READERS[option.kind]
+    try:
+        return read(text)
+    except ValueError:
+        shown = HIDDEN if option.secret else repr(_redact_value(text, text))
+        raise UsageError(f"option {option.name!r} in {where} is {shown}", f"It takes {takes}") from None
 
-    def wrong(takes: str) -> UsageError:
-        return UsageError(f"option {option.name!r} in {where} is {shown}", f"It takes {takes}")
 
-    match option.kind:
-        case "flag":
-            if text.lower() in _TRUE:
-                return True
-            if text.lower() in _FALSE:
-                return False
-            raise wrong("true or false")
-        case "integer":
-            try:
-                return int(text)
-            except ValueError:
-                raise wrong("a whole number") from None
-        case "seconds":
-            try:
-                return parse_duration(text)
-            except ValueError:
-                raise wrong("a time such as 30, 30s, 5m or 1h") from None
-        case "url":
-            if not urlsplit(text).scheme or "://" not in text:
-                raise wrong("a URL such as http://127.0.0.1:9000")
-            return text
-        case "text":
-            return text or None
+def _flag(text: str) -> bool:
+    if text.lower() not in _TRUE | _FALSE:
+        raise ValueError
+    return text.lower() in _TRUE
+
+
+def _integer(text: str) -> int:
+    if not _INTEGER.match(text):
+        raise ValueError
+    return int(text)
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if "://" not in text or not parts.scheme or parts.port == 0:  # asking for the port reads it
+        raise ValueError
+    return text
+
+
+_READERS: Mapping[OptionKind, tuple[Callable[[str], OptionValue | None], str]] = {
+    "text": (lambda text: text or None, "a text"),
+    "flag": (_flag, "true or false"),
+    "integer": (_integer, "a whole number"),
+    "seconds": (parse_duration, "a time such as 30, 30s, 5m or 1h"),
+    "url": (_url, "a URL such as http://127.0.0.1:9000"),
+}
+"""How a value of each kind is read (ValueError when it cannot be), and what it takes, for people."""

@@ -10,20 +10,19 @@ from dewy import events
 from dewy.catalog import CatalogRegistry
 from dewy.context import PluginContext
 from dewy.deployer import Deployer, RegistryClient
-from dewy.deployment import Application, Hooks, Pipeline
+from dewy.deployment import Application, Pipeline
 from dewy.fetch import Fetcher, Progress
 from dewy.guard import Guard
 from dewy.host import host_name
-from dewy.notify import Facts, NotifierConsumer
-from dewy.plugins import DEPLOY_HOOKS, Hook, Plugin, Plugins, load_plugins
+from dewy.notify import Facts, NotifierConsumer, is_told
+from dewy.plugins import Hook, Plugins, load_plugins
 from dewy.redaction import Redactor
 from dewy.runtime import Runtime
 from dewy.settings import Settings, cache_directory
-from dewy.shellhooks import ShellHooks
 from dewy.state import State
 from dewy.statefile import state_file
 from dewy.stream import EventStream
-from dewy.types import Cache, Catalog, Event, Notifier, Registry
+from dewy.types import Cache, Event, Notifier, Registry
 from dewy.urls import parse_url
 from dewy.waker import Waker
 
@@ -74,7 +73,7 @@ class Wiring:
         """Gives the event stream to the notifiers and to plugins that observe it; says which plugins are broken."""
         facts = Facts(application=self.runtime.settings.root.name, host=host_name(), registry=self.registry_url)
         for name, notifier in self.notifiers:
-            stream.subscribe(name, NotifierConsumer(notifier, name, facts, stream.emit))
+            stream.subscribe(name, NotifierConsumer(notifier, name, facts, stream.emit), is_told)
         for hook in self.runtime.plugins.hooks("dewy_event"):
             stream.subscribe(str(hook.plugin), _observer(hook, stream.emit))
         for plugin in self.runtime.plugins.all:
@@ -90,7 +89,6 @@ class Wiring:
         pipeline = Pipeline(
             self.runtime,
             fetcher=Fetcher(self.runtime, self.cache, progress),
-            hooks=_hooks(self.runtime),
             application=application,
             report=self.registry.report,
             state=state,
@@ -114,17 +112,6 @@ def _open_registry(runtime: Runtime) -> Registry:
     return CatalogRegistry(
         opened, pre_release=parsed.flag("pre-release"), artifact=parsed.text("artifact"), clock=lambda: datetime.now(UTC)
     )
-
-
-def _hooks(runtime: Runtime) -> Hooks:
-    """The deploy hooks of plugins, then the user's shell commands."""
-    shell = ShellHooks(runtime)
-    plugin = Plugin("shell hooks", "", "", "loaded")
-    own = {
-        "dewy_before_deploy": Hook(plugin, "dewy_before_deploy", shell.dewy_before_deploy, ("deployment",)),
-        "dewy_after_deploy": Hook(plugin, "dewy_after_deploy", shell.dewy_after_deploy, ("deployment", "result")),
-    }
-    return {name: (*runtime.plugins.hooks(name), *([own[name]] if name in own else [])) for name in DEPLOY_HOOKS}
 
 
 def _observer(hook: Hook, emit: events.Emit) -> Callable[[Event], None]:

@@ -1,0 +1,65 @@
+"""The first thing a dewy does: runs what is there (R72), and ends what a dewy that was killed had begun."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dewy.deployment import DeploymentFailed, Pipeline
+from dewy.state import Deployed, Pending
+
+__all__ = ["recover"]
+
+
+def recover(pipeline: Pipeline) -> None:
+    """Has ``current`` lead to a release that is known, and the application run it, without asking any registry.
+
+    Raises:
+        StartError: It does not start; the supervisor keeps trying.
+        DewyError: ``current`` or the state cannot be changed.
+        OSError: As DewyError.
+    """
+    pending = pipeline.state.pending
+    if pending and pending.phase == "switching" and pipeline.releases.current() == pending.deployed.directory:
+        _resume(pipeline, pending)
+    else:
+        if pending:
+            _forget(pipeline, pending)
+        _start_current(pipeline)
+    pipeline.prune()
+
+
+def _resume(pipeline: Pipeline, pending: Pending) -> None:
+    try:
+        pipeline.resume(pending.deployed)
+    except DeploymentFailed as failure:
+        pipeline.tell_failure(pending.deployed.version, failure)
+        _start_current(pipeline)
+
+
+def _forget(pipeline: Pipeline, pending: Pending) -> None:
+    """A deployment that came to nothing is undone; one that was done but for its after-hooks is done."""
+    if pending.phase == "finishing":
+        pipeline.keeper.keep(replace(pipeline.state, pending=None))
+    else:
+        pipeline.revert(pending.deployed, pipeline.state.current)
+
+
+def _start_current(pipeline: Pipeline) -> None:
+    current = _current(pipeline)
+    pipeline.keeper.state = replace(pipeline.state, current=current)
+    if current and pipeline.application:
+        pipeline.application.start(current)
+
+
+def _current(pipeline: Pipeline) -> Deployed | None:
+    """What ``current`` leads to; where it leads nowhere, it is made to lead to what ran last."""
+    last, releases = pipeline.state.current, pipeline.releases
+    name = releases.current()
+    if name is None and last and releases.path(last.directory).is_dir():
+        releases.switch(last.directory)
+        return last
+    if name is None:
+        return None
+    known = {release.directory: release for release in pipeline.state.releases}
+    # somebody may have pointed it elsewhere while dewy was away, or the state is lost: what it leads to is what runs
+    return known.get(name) or Deployed(version="unknown", artifact="", url="", digest="", directory=name, at="")
