@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
@@ -49,9 +49,9 @@ def eventually(condition: Callable[[], Any], seconds: float = 30, what: str = "i
 class Running:
     """A ``dewy server`` or ``dewy assets`` process. Its log is JSON and read as it comes."""
 
-    def __init__(self, arguments: list[str], **environ: str) -> None:
+    def __init__(self, arguments: list[str], command: Sequence[str] = DEWY, **environ: str) -> None:
         self.process = subprocess.Popen(
-            [*DEWY, arguments[0], "-l", "debug", "-f", "json", *arguments[1:]],
+            [*command, arguments[0], "-l", "debug", "-f", "json", *arguments[1:]],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env=environment(**environ),
         )  # fmt: skip
@@ -129,9 +129,9 @@ class Running:
 
 
 @contextmanager
-def running(*arguments: str, **environ: str) -> Iterator[Running]:
+def running(*arguments: str, command: Sequence[str] = DEWY, **environ: str) -> Iterator[Running]:
     """Runs dewy for the time of the block, and holds it to a clean end."""
-    process = Running(list(arguments), **environ)
+    process = Running(list(arguments), command, **environ)
     try:
         yield process
     except BaseException:

@@ -41,22 +41,38 @@ BLOCKS = dict(re.findall(r'^```\w+ title="([^"\n]+)"\n(.*?)^```$', GUIDE, re.M |
 MODULES = {title.removesuffix(".py"): text for title, text in BLOCKS.items() if re.fullmatch(r"dewy_\w+\.py", title)}
 
 
-def plugins_of_the_guide() -> dict[str, ModuleType]:
+def install(site: Path) -> dict[str, ModuleType]:
     """The guide's plugins, each installed as a distribution of its own, and imported."""
-    site = Path(tempfile.mkdtemp())
-    atexit.register(shutil.rmtree, site, ignore_errors=True)
     for name, source in MODULES.items():
         point = name.rpartition("_")[2]
         modules = {f"{name}.py": source}
         write_distribution(site, name.replace("_", "-"), "1.0.0", entry_points={point: name}, modules=modules)
+    with visible(site):
+        return {name: importlib.import_module(name) for name in MODULES}
+
+
+@contextmanager
+def visible(site: Path) -> Iterator[None]:
+    """Has what is installed there be found, and by the tests of this module only."""
     sys.path.insert(0, str(site))
-    return {name: importlib.import_module(name) for name in MODULES}
+    try:
+        yield
+    finally:
+        sys.path.remove(str(site))
 
 
-PLUGINS = plugins_of_the_guide()
+SITE = Path(tempfile.mkdtemp())
+atexit.register(shutil.rmtree, SITE, ignore_errors=True)
+PLUGINS = install(SITE)
 
 
-# ---------------------------------------------------------------------------------------------------------------- the example
+@pytest.fixture(autouse=True)
+def installed() -> Iterator[None]:
+    with visible(SITE):
+        yield
+
+
+# --------------------------------------------------------------------------------------------------------------- the example
 
 
 @pytest.mark.parametrize("title", [title for title in BLOCKS if not title.startswith("dewy_") and title != "hooks"])
@@ -85,7 +101,7 @@ def test_the_notifier_of_the_guide_has_about_30_lines() -> None:
     assert len(code) - len(imports) <= 30
 
 
-# ------------------------------------------------------------------------------------------------------------------ the hooks
+# ----------------------------------------------------------------------------------------------------------------- the hooks
 
 
 def test_the_guide_lists_the_hooks_with_the_signatures_that_they_have() -> None:
@@ -188,8 +204,8 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
+    def log_message(self, *_arguments: object) -> None:
+        """Says nothing: a test's output is for its failures."""
 
 
 @pytest.fixture

@@ -86,12 +86,12 @@ def deployment_options(function: F) -> F:
             _option("--after-deploy-hook", metavar="CMD", default="", help="Shell command run when the version runs."),
             _option("--hook-timeout", type=SECONDS, default="5m", show_default=True, help="How long a hook may run."),
             _option(
-                "--keep-releases", type=click.IntRange(min=2), default=7, show_default=True,
+                "--keep-releases", metavar="N", type=click.IntRange(min=2), default=7, show_default=True,
                 help="How many release directories stay.",
             ),
             _option("--max-size", type=SIZE, default="10GiB", show_default=True, help="Most bytes of an artifact, unpacked too."),
             _option(
-                "--max-members", type=click.IntRange(min=1), default=100_000, show_default=True,
+                "--max-members", metavar="N", type=click.IntRange(min=1), default=100_000, show_default=True,
                 help="Most files that an archive may have.",
             ),
         ],
