@@ -1,4 +1,4 @@
-"""A real HTTP server on a free port of the loopback. A test decides its every byte, also those that no server should send."""
+"""A real HTTP server on a free port of the loopback. Tests decide its every byte, also those that no server should send."""
 
 from __future__ import annotations
 
@@ -39,16 +39,17 @@ class Connection:
     number: int
     stopping: threading.Event = field(repr=False)
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes | memoryview) -> None:
         """Sends exactly these bytes."""
         self.sock.sendall(data)
 
-    def answer(self, status: int = 200, body: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
+    def answer(self, status: int = 200, body: bytes | memoryview = b"", headers: Mapping[str, str] | None = None) -> None:
         """Sends a proper answer. ``headers`` replace the ones it would have; an empty value leaves one out."""
         fields = {"Content-Length": str(len(body))} if status not in {204, 304} else {}
         fields |= headers or {}
         lines = [f"{name}: {value}" for name, value in fields.items() if value]
-        self.send("\r\n".join([f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *lines, "", ""]).encode("latin-1") + body)
+        self.send("\r\n".join([f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *lines, "", ""]).encode("latin-1"))
+        self.send(body)
 
     def reset(self) -> None:
         """Ends the connection with an RST."""
@@ -151,6 +152,7 @@ class Server:
         plain = sock
         try:
             sock.settimeout(PATIENCE)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self.tls is not None:
                 sock = self.tls.wrap_socket(sock, server_side=True)
             with sock.makefile("rb") as stream:
@@ -158,6 +160,7 @@ class Server:
                     with self._lock:
                         self.requests.append(request)
                     self.application(request, Connection(sock, number, self._stopping))
+                Connection(sock, number, self._stopping).answer(400)  # what came was no request, or nothing
         except (OSError, Hangup, ValueError):
             pass  # the client has gone, which is often the point of the test
         finally:
@@ -191,7 +194,7 @@ def file_of(content: bytes, *, cuts: list[int] | None = None, **headers: str) ->
                 connection.answer(416, headers={**fields, "Content-Range": f"bytes */{len(content)}"})
                 return
             status, more = 206, {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
-        body = content[start:]
+        body = memoryview(content)[start:]
         if left:
             connection.answer(status, body[: left.pop(0)], {**fields, **more, "Content-Length": str(len(body))})
             connection.reset() if len(left) % 2 else connection.sock.shutdown(socket.SHUT_RDWR)

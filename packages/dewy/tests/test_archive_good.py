@@ -18,8 +18,22 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from archives import BLOCK, EXECUTABLE, FORMATS, PLAIN_TARS, Entry, Sandbox, block, build, header, packed, padded, tarred, zipped
 
+from archives import (
+    BLOCK,
+    EXECUTABLE,
+    FORMATS,
+    PLAIN_TARS,
+    Entry,
+    Sandbox,
+    block,
+    build,
+    header,
+    packed,
+    padded,
+    tarred,
+    zipped,
+)
 from dewy.archive import Unpacked, unpack
 from dewy.errors import HostError
 
@@ -90,7 +104,9 @@ def test_every_dialect_of_tar_is_read(sandbox: Sandbox, dialect: int) -> None:
     assert (sandbox.into / entries[-1].name).read_bytes() == b"prefix"
 
 
-@pytest.mark.parametrize(("flags", "form"), [("-czf", "tar.gz"), ("--zstd -cf", "tar.zst"), ("-cJf", "tar.xz"), ("-cf", "tar")])
+@pytest.mark.parametrize(
+    ("flags", "form"), [("-czf", "tar.gz"), ("--zstd -cf", "tar.zst"), ("-cJf", "tar.xz"), ("-cf", "tar")]
+)
 def test_what_tar_itself_makes_arrives_whole(sandbox: Sandbox, tmp_path: Path, flags: str, form: str) -> None:
     """Also a hard link, a member for the directory itself, and a directory that nobody may write to."""
     if shutil.which("tar") is None or (form == "tar.zst" and shutil.which("zstd") is None):
@@ -117,13 +133,29 @@ def test_what_zip_itself_makes_arrives_whole(sandbox: Sandbox, tmp_path: Path, f
     check_release(sandbox.into)
 
 
-def test_a_zip_that_was_streamed_is_read(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Sizes come after the content, and in the 64 bit form."""
-    if shutil.which("zip") is None:
-        pytest.skip("needs zip")
-    made = subprocess.run(["zip", "-q", "-", "-"], input=NOISE, capture_output=True, check=True).stdout
-    sandbox.unpack(made, "app.zip")
-    assert (sandbox.into / "-").read_bytes() == NOISE
+class Pipe:
+    """A file that can only be written to."""
+
+    def __init__(self) -> None:
+        self.written = bytearray()
+
+    def write(self, data: bytes) -> int:
+        self.written += data
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+
+def test_a_zip_that_was_streamed_is_read(sandbox: Sandbox) -> None:
+    """What cannot seek writes sizes after the content, and none in the member's own header."""
+    pipe = Pipe()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a", NOISE)
+        with archive.open("b", "w", force_zip64=True) as file:
+            file.write(NOISE * 2)
+    assert sandbox.unpack(bytes(pipe.written), "app.zip").members == 2
+    assert (sandbox.into / "b").read_bytes() == NOISE * 2
 
 
 def test_a_git_archive_is_read(sandbox: Sandbox) -> None:
@@ -231,7 +263,9 @@ def test_harmful_permissions_are_stripped(sandbox: Sandbox, form: str, stated: i
 
 
 @pytest.mark.parametrize("form", ["tar", "zip"])
-@pytest.mark.parametrize(("stated", "kept"), [(0o000, 0o700), (0o555, 0o755), (0o7777, 0o755), (0o700, 0o700), (0o750, 0o750)])
+@pytest.mark.parametrize(
+    ("stated", "kept"), [(0o000, 0o700), (0o555, 0o755), (0o7777, 0o755), (0o700, 0o700), (0o750, 0o750)]
+)
 def test_directories_stay_usable_by_their_owner(sandbox: Sandbox, form: str, stated: int, kept: int) -> None:
     """Also when the members of a directory come before itself."""
     entries = [Entry("d/x", b"1"), Entry("d", kind="directory", mode=stated), Entry("d/y", b"2")]
@@ -281,9 +315,9 @@ def test_odd_times_do_no_harm(sandbox: Sandbox) -> None:
     assert int((sandbox.into / "t3").stat().st_mtime) == 1
 
 
-def test_an_archive_of_twenty_thousand_files_is_unpacked(sandbox: Sandbox) -> None:
+def test_an_archive_of_thousands_of_files_is_unpacked(sandbox: Sandbox) -> None:
     """More than are written before the rest is counted; and progress is made all the while."""
-    entries = [header(Entry(f"lib/d{i // 200}/f{i}", b"")) for i in range(20_000)]
+    entries = [header(Entry(f"lib/d{i // 200}/f{i}", b"")) for i in range(6_000)]
     source = sandbox.root / "downloads/artifact"
     source.write_bytes(packed(b"".join(entries) + bytes(2 * BLOCK), "gz"))
     calls = 0
@@ -292,9 +326,9 @@ def test_an_archive_of_twenty_thousand_files_is_unpacked(sandbox: Sandbox) -> No
         nonlocal calls
         calls += 1
 
-    assert unpack(source, "app.tar.gz", sandbox.into, progress=progress).members == 20_000
-    assert calls >= 20_000
-    assert len(list((sandbox.into / "lib/d99").iterdir())) == 200
+    assert unpack(source, "app.tar.gz", sandbox.into, progress=progress).members == 6_000
+    assert calls >= 6_000
+    assert len(list((sandbox.into / "lib/d29").iterdir())) == 200
 
 
 def test_names_that_differ_by_case_are_two_files_where_the_host_says_so(sandbox: Sandbox) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os.path
 
 import pytest
-from archives import EXECUTABLE, FORMATS, Entry, build
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archives import EXECUTABLE, FORMATS, Entry, build
 from dewy.archive import archive_format
 from dewy.archive.formats import BLOCK, base_name, describe, looks_like
 from dewy.archive.members import Refusal, quoted
@@ -138,7 +138,16 @@ def test_what_is_accepted_stays_below(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("target", "depth"),
-    [("lib.so.1", 0), ("./lib.so.1", 0), ("../lib/x", 1), ("../..", 2), (".", 0), ("a/b", 0), (".././../x", 2), ("a/...", 0)],
+    [
+        ("lib.so.1", 0),
+        ("./lib.so.1", 0),
+        ("../lib/x", 1),
+        ("../..", 2),
+        (".", 0),
+        ("a/b", 0),
+        (".././../x", 2),
+        ("a/...", 0),
+    ],
 )
 def test_links_inside_are_kept_as_written(target: str, depth: int) -> None:
     assert symlink_target(target, depth) == target

@@ -202,6 +202,15 @@ def test_an_audit_entry_is_written_whole_is_readable_by_others_and_leaves_an_exi
     assert names_in(directory.path / "v1.0.0") == ["app", "shipped.txt"]
 
 
+def test_an_audit_entry_does_not_make_its_version_a_newer_one(directory: Directory) -> None:
+    directory.publish("v1.0.0", {"app": b"x"})
+    os.utime(directory.path / "v1.0.0", (1_700_000_000, 1_700_000_000))
+    catalog = FileCatalog(directory.path)
+    before = catalog.versions()
+    catalog.attach(before[0], "shipped.txt", "text")
+    assert catalog.versions() == before
+
+
 def test_an_audit_entry_for_which_there_is_no_space_is_told_and_leaves_nothing(directory: Directory) -> None:
     directory.publish("v1.0.0", {"app": b"x"})
     with file_size_limit(10), pytest.raises(RegistryError, match="cannot be written: File too large"):
@@ -209,12 +218,12 @@ def test_an_audit_entry_for_which_there_is_no_space_is_told_and_leaves_nothing(d
     assert names_in(directory.path / "v1.0.0") == ["app"]
 
 
-def test_ten_thousand_versions_are_listed_quickly(directory: Directory) -> None:
-    for number in range(10_000):
+def test_thousands_of_versions_are_listed_quickly(directory: Directory) -> None:
+    for number in range(3_000):
         (directory.path / f"v1.{number}.0").mkdir()
     started = time.process_time()
-    assert len(FileCatalog(directory.path).versions()) == 10_000
-    assert time.process_time() - started < 2.0
+    assert len(FileCatalog(directory.path).versions()) == 3_000
+    assert time.process_time() - started < 1.0
 
 
 # ------------------------------------------------------------------------------------------------------------- the artifact

@@ -12,7 +12,7 @@ import pytest
 
 from dewy import __version__
 from dewy.http import HttpClient, HttpError, Limits, Retries
-from http_server import Connection, Request, Server, hangs, says, script
+from http_server import Connection, Hangup, Request, Server, hangs, says, script
 
 TOKEN = {"Authorization": "Bearer s3cr3t-canary"}
 
@@ -98,6 +98,29 @@ def test_many_threads_share_one_client() -> None:
         answers = list(pool.map(lambda n: http.get(f"{server.url}/{n % 7}").content, range(200)))
     assert set(answers) == {b"ok"}
     assert server.connections <= 4
+
+
+def test_a_connection_that_was_idle_for_too_long_is_not_used_again() -> None:
+    with Server(says()) as server, client(limits=Limits(idle=0)) as http:
+        for _ in range(3):
+            http.get(server.url)
+    assert server.connections == 3
+
+
+def test_closing_the_client_closes_its_connections() -> None:
+    ended = threading.Event()
+
+    def application(_request: Request, connection: Connection) -> None:
+        connection.answer()
+        if connection.sock.recv(1) == b"":
+            ended.set()
+        raise Hangup
+
+    with Server(application) as server:
+        with client() as http:
+            http.get(server.url)
+            assert not ended.is_set()
+        assert ended.wait(5)
 
 
 def test_an_encoded_answer_is_decoded_also_in_several_members() -> None:

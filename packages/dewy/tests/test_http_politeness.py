@@ -12,7 +12,7 @@ from dewy.http import HttpClient, HttpError, Limits, RateLimited, Retries
 from dewy.testing import FakeClock
 from http_server import Application, Connection, Request, Server, resets, says, script
 
-STAMP = "Fri, 15 Mar 2024 14:30:22 GMT"
+STAMP, LATER = "Fri, 15 Mar 2024 14:30:22 GMT", "Fri, 15 Mar 2024 14:30:23 GMT"
 
 
 class Stop(BaseException):
@@ -297,7 +297,7 @@ def test_an_unchanged_answer_has_the_header_of_the_304_over_its_own(clock: FakeC
 def test_a_date_serves_where_there_is_no_etag(clock: FakeClock) -> None:
     def application(request: Request, connection: Connection) -> None:
         known = request.headers.get("if-modified-since") == STAMP
-        connection.answer(304 if known else 200, b"" if known else b"x", {"Last-Modified": STAMP})
+        connection.answer(304 if known else 200, b"" if known else b"x", {"Last-Modified": STAMP, "Date": LATER})
 
     with Server(application) as server, client(clock) as http:
         http.get(server.url)
@@ -336,7 +336,11 @@ def test_after_a_failure_the_remembered_answer_still_holds(clock: FakeClock) -> 
         assert http.get(server.url).content == b"1"
 
 
-@pytest.mark.parametrize("field", [{"Cache_Control": "private, no-store"}, {"Vary": "*"}, {"ETag": ""}])
+CHANGING = {"ETag": "", "Last_Modified": STAMP, "Date": STAMP}
+"""What was written within this second may change in it once more, under the same date."""
+
+
+@pytest.mark.parametrize("field", [{"Cache_Control": "private, no-store"}, {"Vary": "*"}, {"ETag": ""}, CHANGING])
 def test_what_must_not_or_cannot_be_remembered_is_not(clock: FakeClock, field: dict[str, str]) -> None:
     with Server(says(200, b"x", **{"ETag": '"1"', **field})) as server, client(clock) as http:
         http.get(server.url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -199,3 +200,12 @@ def test_a_proxy_that_cannot_be_one_is_named_without_its_secrets(proxy: str) -> 
     error = failure(HttpClient({"http_proxy": proxy}), "http://service.example/")
     assert "the proxy that the environment names cannot be used" in error.message
     assert "canary" not in str(error)
+
+
+def test_a_socks_proxy_without_its_library_names_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    for module in [name for name in sys.modules if name.startswith("httpcore._sync.socks")]:
+        monkeypatch.delitem(sys.modules, module)
+    error = failure(HttpClient({"all_proxy": "socks5://127.0.0.1:1"}), "http://service.example/")
+    assert "SOCKS proxy" in error.message
+    assert "pip install 'httpcore[socks]'" in error.hint

@@ -44,11 +44,15 @@ def test_a_release_is_named_later_than_every_other_whatever_the_clock_says(relea
 
 
 def test_a_release_appears_only_when_it_is_whole(releases: ReleaseDirectories) -> None:
-    with pytest.raises(RuntimeError), releases.incoming("20240315T143022Z") as path:
-        path.mkdir()
-        (path / "half").write_text("x")
-        assert "20240315T143022Z" not in names(releases.folder)
-        raise RuntimeError
+    def fail() -> None:
+        with releases.incoming("20240315T143022Z") as path:
+            path.mkdir()
+            (path / "half").write_text("x")
+            assert "20240315T143022Z" not in names(releases.folder)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert names(releases.folder) == []
 
 

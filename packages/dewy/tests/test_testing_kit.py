@@ -6,23 +6,25 @@ from types import ModuleType
 
 import pytest
 
+import kit_mutants_artifacts
 import kit_mutants_backends
 import kit_mutants_caches
+import kit_mutants_catalogs
 import kit_mutants_people
-import kit_mutants_stores
 from dewy import testing
 from dewy.testing import BackendConformance
 from kit_mutants import Mutant
 
 pytest_plugins = ["pytester"]
 
-MODULES = (kit_mutants_backends, kit_mutants_caches, kit_mutants_people, kit_mutants_stores)
+MODULES = (kit_mutants_artifacts, kit_mutants_backends, kit_mutants_caches, kit_mutants_catalogs, kit_mutants_people)
 MUTANTS = [
     pytest.param(module, number, mutant, id=f"{module.__name__.removeprefix('kit_mutants_')}-{mutant.name}")
     for module in MODULES
     for number, mutant in enumerate(module.MUTANTS)
 ]
-RIGHT = ["FileSuite", "MemorySuite", "CatalogSuite", "ArtifactSuite", "RegistrySuite", "NotifierSuite"]
+RIGHT = ["ArtifactSuite", "RegistrySuite", "NotifierSuite"]
+"""Those of the other suites are the built-in backends, whose own tests run the kit."""
 ALONE = ("-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:xdist")
 KINDS = [getattr(testing, name) for name in testing.__all__ if name.endswith("Conformance")]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 
@@ -50,7 +51,7 @@ def test_dewys_own_errors_pass_and_others_are_named() -> None:
     def others() -> None:
         raise KeyError("x")
 
-    with pytest.raises(RegistryError, match="^no such bucket$"):
+    with pytest.raises(RegistryError, match=r"^no such bucket$"):
         guard.call("plug", "listing", dewys, limit=5)
     with pytest.raises(PluginError, match=r"plug failed while listing: KeyError: 'x'\. This is a fault of the plugin"):
         guard.call("plug", "listing", others, limit=5)
@@ -58,7 +59,7 @@ def test_dewys_own_errors_pass_and_others_are_named() -> None:
 
 def test_a_plugin_that_exits_does_not_take_dewy_along() -> None:
     with pytest.raises(PluginError, match="SystemExit"):
-        Guard(Waker()).call("plug", "listing", lambda: exit(3), limit=5)
+        Guard(Waker()).call("plug", "listing", lambda: sys.exit(3), limit=5)
 
 
 def test_a_hanging_call_is_given_up_and_few_of_them_are_left_behind() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,17 +19,23 @@ __all__ = ["PluginContext"]
 class PluginContext:
     """The :class:`dewy.types.Context` of a running dewy."""
 
-    def __init__(self, environ: Mapping[str, str], cache_directory: Path, redactor: Redactor) -> None:
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        cache_directory: Path,
+        redactor: Redactor,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.environ = environ
         self.cache_directory = cache_directory
-        self._redactor = redactor
+        self._redactor, self._wait = redactor, wait
 
     @cached_property
     def http(self) -> HttpClient:
         """The polite HTTP client, made when the first backend asks for it."""
         from dewy.http import HttpClient
 
-        return HttpClient()
+        return HttpClient(self.environ, wait=self._wait)
 
     def secret(self, value: str) -> str:
         """Has a value replaced in every text that leaves dewy; returns it."""

@@ -167,12 +167,17 @@ def _split_format(name: str) -> tuple[str, int | None, str] | None:
 
 def _inside(stem: str, place: int) -> tuple[str, int | None, str] | None:
     """What an archive or a compressed file holds, by the ending before the last."""
-    inner, _, ending = stem.rpartition(".")
-    if ending == "exe":
+    inner, dot, ending = stem.rpartition(".")
+    if dot and ending == "exe":
         return inner, place, "windows"
-    if ending in PACKAGES:
+    if dot and ending in PACKAGES and (ending != "app" or _states_architecture(inner)):
         return inner, None, PACKAGES[ending]
     if place < BARE:
         return stem, place, ""
     held = _split_format(stem)
     return (held[0], place, held[2]) if held and held[1] == BARE else None
+
+
+def _states_architecture(stem: str) -> bool:
+    """Tells the macOS bundle ``Tool_aarch64.app.tar.gz`` from the site ``example.app.tar.gz``."""
+    return any(kind in ("arch", "hint") for kind, _ in facts(stem))

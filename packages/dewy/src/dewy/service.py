@@ -93,9 +93,12 @@ def _nobody_looks(_name: str, _size: int, _total: int | None) -> None:
 
 
 def _prepare_logging(stream: EventStream, level: Level) -> None:
-    """Libraries and plugins speak through Python's logging; their chatter only with ``--log-level debug``."""
+    """Libraries and plugins speak through Python's logging; less than their warnings only with ``--log-level debug``.
+
+    Their own debug lines are never taken: they quote requests with all headers, where secrets are.
+    """
     logging.basicConfig(
-        handlers=[LoggingBridge(stream)], level=logging.DEBUG if level == "debug" else logging.WARNING, force=True
+        handlers=[LoggingBridge(stream)], level=logging.INFO if level == "debug" else logging.WARNING, force=True
     )
     logging.captureWarnings(capture=True)
 

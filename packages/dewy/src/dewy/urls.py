@@ -38,13 +38,14 @@ class BackendURL:
 
     Attributes:
         scheme: Lower case.
-        host: As it was written, without brackets; empty when there is none.
+        host: Lower case, without brackets; empty when there is none.
         port: None when the URL has none.
         path: Percent-decoded, with its leading slash; empty when there is none.
         username: Percent-decoded, or empty.
         password: Percent-decoded, or empty.
         query: The raw query, for backends whose query belongs to the resource.
         raw: What was written. Never show it.
+        host_as_written: For the names that stand in its place and whose case matters.
     """
 
     scheme: str
@@ -55,6 +56,7 @@ class BackendURL:
     password: str = field(repr=False)
     query: str = field(repr=False)
     raw: str = field(repr=False)
+    host_as_written: str = field(default="", repr=False)
     _options: Mapping[str, OptionValue | None] = field(default_factory=dict, repr=False)
     _redacted: str = field(default="", repr=False)
     _secrets: tuple[str, ...] = field(default=(), repr=False)
@@ -124,13 +126,14 @@ def parse_url(url: str, options: Iterable[Option] | None = (), *, kind: str = "b
         values |= _given(parts.query, declared, f"{scheme}:// {kind} URL", where)
     return BackendURL(
         scheme=scheme,
-        host=_host(parts.netloc),
+        host=_host(parts.netloc).lower(),
         port=port,
         path=unquote(parts.path),
         username=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
         query=parts.query,
         raw=url,
+        host_as_written=_host(parts.netloc),
         _options=values,
         _redacted=redacted,
         _secrets=tuple(dict.fromkeys(_secrets(parts, declared))),
@@ -139,20 +142,22 @@ def parse_url(url: str, options: Iterable[Option] | None = (), *, kind: str = "b
 
 def _split(url: str, where: str) -> tuple[SplitResult, int | None]:
     """The URL's parts and its port. What is wrong with it is never quoted: it may be a piece of a password."""
-    if _UNPRINTABLE.search(unquote(url)):
-        raise UsageError(f"{where} has a control character or an undecodable one in it")
+    if _UNPRINTABLE.search(url):
+        raise UsageError(f"{ascii(where)[1:-1]} has a control character or an undecodable one in it", "Write it as %XX")
     try:
         parts = urlsplit(url)
-        return parts, parts.port
+        port = parts.port
+        if _userinfo(url.partition("://")[2])[0] is not None and "@" not in parts.netloc:
+            raise ValueError  # a password that was not encoded
     except ValueError:
         raise UsageError(
             f"{where} has a host or a port that cannot be read",
             "A port is a number up to 65535. In a user name or a password, write / as %2F, @ as %40, ? as %3F and # as %23",
         ) from None
+    return parts, port
 
 
 def _host(netloc: str) -> str:
-    """The host as it was written: some are names whose case matters, of a Slack channel say."""
     host = netloc.rpartition("@")[2]
     return unquote(host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0])
 
@@ -229,6 +234,7 @@ def _secrets(parts: SplitResult, declared: Mapping[str, Option] | None) -> Itera
         else:
             hidden = bool(value) and name in declared and declared[name].secret
             yield from _secrets_inside(value)
+            yield from _secrets_inside(written)
         if hidden:
             yield value
             yield written
@@ -290,8 +296,7 @@ def _integer(text: str) -> int:
 
 
 def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if "://" not in text or not parts.scheme or parts.port == 0:  # asking for the port reads it
+    if "://" not in text or not urlsplit(text).scheme:
         raise ValueError
     return text
 

@@ -53,6 +53,10 @@ class Waker:
         self.wait_for(lambda: self._woken, seconds)
         self._woken = False
 
+    def pause(self, seconds: float) -> None:
+        """Waits for a time, whoever wakes. Raises Stopping when dewy stops. For any thread."""
+        self.wait_for(lambda: False, seconds)
+
     def wait_for(self, predicate: Callable[[], bool], seconds: float) -> bool:
         """Waits until ``predicate`` holds (see :meth:`notify`), at most ``seconds``; what it said last.
 

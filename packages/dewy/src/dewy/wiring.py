@@ -56,8 +56,9 @@ class Wiring:
             PluginError: A plugin is at fault.
         """
         plugins = load_plugins(settings.environ)
-        context = PluginContext(settings.environ, cache_directory(settings.root, settings.environ), redactor)
         waker = Waker()
+        caches = cache_directory(settings.root, settings.environ)
+        context = PluginContext(settings.environ, caches, redactor, waker.pause)
         runtime = Runtime(settings, plugins, context, waker, Guard(waker), emit)
         options = plugins.find("registry", settings.registry).backend.options
         notifiers = tuple((_shown(plugins, url), plugins.notifier(url, context)) for url in settings.notifiers)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
-from itertools import chain
 from typing import BinaryIO, Protocol
 
 from dewy.archive.members import Refusal
@@ -191,9 +190,7 @@ class Stream:
     def peek(self, size: int) -> bytes:
         """The next bytes without passing them; fewer at the end."""
         start = self.take(size)
-        self._pieces = chain((bytes(self._now),), self._pieces)
-        self._left += len(self._now)
-        self._now = memoryview(start)
+        self._now = memoryview(start + self._now)
         return start
 
     def take(self, size: int) -> bytes:
@@ -234,8 +231,8 @@ class Stream:
             if piece is None:
                 return False
             self._progress()
-            self._left -= len(piece)
-            if self._left < 0:
+            if not self._left:
                 raise Refusal("is a decompression bomb: it goes on beyond all that its limits allow")
-            self._now = memoryview(piece)
+            self._now = memoryview(piece)[: self._left]
+            self._left -= len(self._now)
         return True

@@ -134,8 +134,10 @@ def _member(stream: Stream, header: _Header, stated: Mapping[str, str]) -> Membe
         return Member(name, kind, header.mode, target=stated.get("linkpath", header.target))
     stored = _number(stated.get("size", str(header.size)), name)
     if any(key.startswith("GNU.sparse.") for key in stated):
+        if (stated.get("GNU.sparse.major"), stated.get("GNU.sparse.minor")) != ("1", "0"):
+            raise Refusal("is a sparse file in an old form, which dewy does not read", member=name)
         size = _number(stated.get("GNU.sparse.realsize", ""), name)
-        content = _sparse(stream, stored, size, stated, name)
+        content = _sparse(stream, stored, size)
     else:
         size, content = stored, _padded(stream, stored)
     modified = _seconds(stated.get("mtime"), header.modified)
@@ -211,10 +213,8 @@ def _seconds(text: str | None, otherwise: int | None) -> int | None:
 # ---------------------------------------------------------------------------------------------------------- sparse files
 
 
-def _sparse(stream: Stream, stored: int, size: int, stated: Mapping[str, str], name: str) -> Iterator[bytes]:
+def _sparse(stream: Stream, stored: int, size: int) -> Iterator[bytes]:
     """The content of a sparse file, its holes as zeros; GNU's form 1.0, where a map of the data comes before it."""
-    if (stated.get("GNU.sparse.major"), stated.get("GNU.sparse.minor")) != ("1", "0"):
-        raise Refusal("is a sparse file in an old form, which dewy does not read", member=name)
     mapped = _SparseMap(stream, stored)
     position = 0
     for offset, length in mapped.segments():

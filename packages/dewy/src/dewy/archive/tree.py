@@ -30,7 +30,7 @@ _NO_DIRECTORY = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _LAST_TIME = 1 << 33
 """Seconds since 1970 up to which a time is believed (the year 2242)."""
 
-_MOST_LINK_TEXT = 32 << 20
+_MOST_LINK_TEXT = 16 << 20
 """Bytes of all symlinks' paths and targets: they are kept in memory until the end."""
 
 Parts = tuple[str, ...]
@@ -142,7 +142,7 @@ class Tree:
             raise _taken()
         self._link_text += len(target) + sum(map(len, path))
         if self._link_text > _MOST_LINK_TEXT:
-            raise Refusal("is one symlink too many: their paths and targets are more than 32 MiB of text")
+            raise Refusal("is one symlink too many: their paths and targets are more than 16 MiB of text")
         self._symlinks[path] = checked
 
     def _add_hardlink(self, path: Parts, target: str) -> None:

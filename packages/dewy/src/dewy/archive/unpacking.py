@@ -84,7 +84,7 @@ def _fill(into: Path, source: Path, name: str, limits: Limits, progress: Callabl
     with source.open("rb") as file, Tree(into, limits, progress) as tree:
         for member in _members(file, name, limits, progress):
             progress()
-            if tree.members == _LOOK_AHEAD_AT:
+            if tree.members == _LOOK_AHEAD_AT and archive_format(name) != "zip":  # a zip states all of it at once
                 _look_ahead(source, name, limits, progress)
             with _naming(member):
                 tree.add(member)

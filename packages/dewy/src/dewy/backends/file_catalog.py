@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from dewy.backends.local import NewFile, fail_as, local_path, sweep, utc
@@ -22,8 +24,8 @@ class FileCatalog:
     """A directory of versions.
 
     What begins with a dot, links that lead nowhere and names that are no UTF-8 are passed over. A version counts as
-    published when its directory last changed: so the grace for artifacts that are still to come (R28) runs from the
-    last file that came, and covers a directory that is still empty.
+    published when its directory last changed, audit entries aside: so the grace for artifacts that are still to come
+    (R28) runs from the last file that came, and covers a directory that is still empty.
 
     Args:
         directory: Where the versions are.
@@ -63,10 +65,13 @@ class FileCatalog:
         with fail_as(RegistryError, f"{path} cannot be written"):
             if path.exists():
                 return
+            published = path.parent.stat().st_mtime_ns
             sweep(path.parent)
             with NewFile(path.parent, mode=0o666) as file:
                 file.write(content.encode())
                 file.publish(path)
+            with suppress(PermissionError):  # only its owner may set it; where that is another user, it counts as changed
+                os.utime(path.parent, ns=(time.time_ns(), published))
 
     def _inside(self, *names: str) -> Path:
         for name in names:

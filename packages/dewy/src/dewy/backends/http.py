@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from dewy.errors import ArtifactError, UsageError
-from dewy.http import HttpClient, HttpError
 from dewy.types import Artifact, Backend, Context, Stated
 from dewy.urls import BackendURL
+
+if TYPE_CHECKING:
+    from dewy.http import HttpClient
 
 __all__ = ["HTTP_ARTIFACT", "HttpArtifact"]
 
@@ -25,6 +27,8 @@ class HttpArtifact:
 
     def download(self, to: BinaryIO) -> Stated:
         """Streams the file into ``to``; see :meth:`dewy.types.Artifact.download`."""
+        from dewy.http import HttpError
+
         try:
             return self._client.download(self._url, to)
         except HttpError as error:

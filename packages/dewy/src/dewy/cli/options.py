@@ -89,7 +89,7 @@ def deployment_options(function: F) -> F:
                 "--keep-releases", metavar="N", type=click.IntRange(min=2), default=7, show_default=True,
                 help="How many release directories stay.",
             ),
-            _option("--max-size", type=SIZE, default="10GiB", show_default=True, help="Most bytes of an artifact, unpacked too."),
+            _option("--max-size", type=SIZE, default="10GiB", show_default=True, help="Most bytes, also unpacked."),
             _option(
                 "--max-members", metavar="N", type=click.IntRange(min=1), default=100_000, show_default=True,
                 help="Most files that an archive may have.",

@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 import socket
+from typing import cast
 
 VERSION = "v0.0.0"  # replaced when a version is published
 IDLE = 1.0  # seconds that an idle connection stays open after SIGTERM
@@ -47,8 +48,7 @@ class Application:
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, from its first request to its last."""
-        task = asyncio.current_task()
-        assert task
+        task = cast("asyncio.Task[None]", asyncio.current_task())
         self.connections.add(task)
         try:
             while await self.answer(reader, writer):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from dewy.durations import format_duration
@@ -223,6 +224,7 @@ def _without(fields: Mapping[str, str], present: Mapping[str, str]) -> dict[str,
     return {name: value for name, value in fields.items() if name.lower() not in names}
 
 
+@cache
 def _user_agent() -> str:
     from dewy import __version__
 

@@ -51,9 +51,12 @@ class Hop:
     @property
     def host(self) -> str:
         """The host as texts name it: with its port where that is not the scheme's own."""
-        scheme, host, port = self.origin
-        name = f"[{host}]" if ":" in host else host
-        return name if port == _PORTS[scheme] else f"{name}:{port}"
+        return urlsplit(self.url).netloc
+
+    @property
+    def explicit_port(self) -> int | None:
+        """The port; None for the scheme's own."""
+        return urlsplit(self.url).port
 
     @property
     def target(self) -> str:
@@ -75,7 +78,7 @@ def first_hop(
     """The request as the caller wants it.
 
     The URL's user and password become basic authentication, unless ``credentials`` have an ``Authorization``. Fields of
-    ``headers`` whose names say that they are credentials are treated as such.
+    ``headers`` whose names say that they are credentials are treated as such; a ``Host`` is passed over: the URL has it.
 
     Raises:
         HttpError: It is no http or https URL, or a header field cannot be sent.
@@ -85,7 +88,7 @@ def first_hop(
     if parts.username is not None and not any(name.lower() == "authorization" for name in secret):
         userinfo = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         secret["Authorization"] = f"Basic {b64encode(userinfo.encode()).decode()}"
-    public = {name: value for name, value in headers.items() if name not in secret}
+    public = {name: value for name, value in headers.items() if name not in secret and name.lower() != "host"}
     for name, value in (public | secret).items():
         if not _NAME.match(name) or not _VALUE.match(value):
             raise HttpError(f"the header field {name!r} cannot be sent: its name or value has a character it must not have")

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from dewy.http.headers import Headers
+from dewy.http.headers import Headers, strong_validator
 from dewy.http.hops import Hop
 from dewy.http.response import Response
 
@@ -25,12 +25,9 @@ class Remembered:
     @property
     def conditions(self) -> dict[str, str]:
         """The header fields that ask whether it still holds."""
-        conditions = {}
         if etag := self.headers.get("etag"):
-            conditions["If-None-Match"] = etag
-        if modified := self.headers.get("last-modified"):
-            conditions["If-Modified-Since"] = modified
-        return conditions
+            return {"If-None-Match": etag}
+        return {"If-Modified-Since": strong_validator(self.headers) or ""}
 
     def renewed(self, hop: Hop, headers: Headers) -> Response:
         """The answer again, with the header fields of the 304 over its own (RFC 9111, 3.2)."""
@@ -86,4 +83,5 @@ def _key(hop: Hop) -> Hashable:
 def _can_be_kept(headers: Headers) -> bool:
     if "no-store" in headers.get("cache-control", "").lower() or "*" in headers.get("vary", ""):
         return False
-    return "etag" in headers or "last-modified" in headers
+    # A date that may not change with the bytes would have a change within the same second overlooked for ever.
+    return bool(headers.get("etag")) or strong_validator(headers) is not None

@@ -30,7 +30,7 @@ class Limits:
         silence: Between two pieces of an answer.
         total: For a call in full, its retries and waits included. A download has no such limit.
         stall: For a download that hardly moves, before it counts as cut.
-        connections: At most open at the same time, to all hosts.
+        connections: At most in use at the same time, to all hosts.
         idle: An unused connection is kept this long.
     """
 

@@ -19,6 +19,7 @@ from dewy.durations import format_duration
 from dewy.http.errors import HttpError
 from dewy.http.headers import Headers, whole_number
 from dewy.http.hops import Hop
+from dewy.http.lanes import Lanes, Way
 from dewy.http.network import Deadline, DeadlineBackend, under
 from dewy.http.politeness import Limits
 from dewy.http.proxies import proxy_for
@@ -47,7 +48,7 @@ class _Scene:
     def peer(self) -> str:
         if self.proxy is None:
             return self.hop.host
-        return f"the proxy {urlsplit(self.proxy).netloc.rpartition('@')[2]}"
+        return f"the proxy {self.proxy.partition('://')[2].rpartition('@')[2].partition('/')[0]}"
 
 
 class Exchange:
@@ -79,7 +80,7 @@ class Exchange:
 
 
 class Wire:
-    """Pools of connections, direct and through the proxies that the environment names.
+    """The way to every host, direct or through the proxy that the environment names.
 
     Args:
         environ: The environment: proxies and ``SSL_CERT_FILE``.
@@ -90,20 +91,13 @@ class Wire:
         self._environ, self._limits = environ, limits
         self._lock = threading.Lock()
         self._trust: ssl.SSLContext | None = None
-        self._pools: dict[str | None, httpcore.ConnectionPool] = {}
-        self._timeout = {
-            "connect": limits.connect,
-            "pool": limits.connect,
-            "read": limits.silence,
-            "write": limits.silence,
-        }
+        self._lanes = Lanes(limits.connections, limits.idle, self._open)
+        # What is left until a call's deadline, each step on the network looks up for itself.
+        self._extensions = {"timeout": {"connect": limits.connect, "read": limits.silence, "write": limits.silence}}
 
     def close(self) -> None:
         """Closes all connections."""
-        with self._lock:
-            for pool in self._pools.values():
-                pool.close()
-            self._pools.clear()
+        self._lanes.close()
 
     @contextmanager
     def exchange(self, hop: Hop, extra: Mapping[str, str], deadline: Deadline) -> Iterator[Exchange]:
@@ -117,64 +111,64 @@ class Wire:
         Raises:
             HttpError: There was no answer; says why.
         """
-        fields = [*extra.items(), *hop.headers.items(), *hop.credentials.items()]
+        fields = [("Host", hop.host), *extra.items(), *hop.headers.items(), *hop.credentials.items()]
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]
-        scheme, host, port = hop.origin
-        url = httpcore.URL(scheme=scheme.encode(), host=host.encode(), port=port, target=hop.target.encode())
-        timeout = {name: min(seconds, max(deadline.left(), 0)) for name, seconds in self._timeout.items()}
+        scheme, host, _ = hop.origin
+        url = httpcore.URL(scheme=scheme.encode(), host=host.encode(), port=hop.explicit_port, target=hop.target.encode())
         scene = _Scene(hop, deadline, self._limits, proxy_for(*hop.origin, self._environ))
         with under(deadline), ExitStack() as stack:
             with _explained(scene):
-                extensions = {"timeout": timeout}
-                pool = self._pool(scene.proxy)
-                stream = pool.stream(hop.method, url, headers=headers, content=hop.content, extensions=extensions)
+                patience = min(self._limits.connect, max(deadline.left(), 0))
+                pool = stack.enter_context(self._lanes.lend((hop.origin, scene.proxy), patience))
+                stream = pool.stream(hop.method, url, headers=headers, content=hop.content, extensions=self._extensions)
                 response = stack.enter_context(stream)
             yield Exchange(response, scene)
 
-    def _pool(self, proxy: str | None) -> httpcore.ConnectionPool:
-        with self._lock:
-            if proxy not in self._pools:
-                self._pools[proxy] = httpcore.ConnectionPool(
-                    ssl_context=self._trusted(),
-                    proxy=None if proxy is None else _proxy(proxy),
-                    max_connections=self._limits.connections,
-                    keepalive_expiry=self._limits.idle,
-                    network_backend=DeadlineBackend(),
-                )
-            return self._pools[proxy]
+    def _open(self, way: Way) -> httpcore.ConnectionPool:
+        (scheme, _, _), proxy = way
+        return httpcore.ConnectionPool(
+            # Reading hundreds of authorities takes time and memory, and plain http does not need them.
+            ssl_context=self._trusted() if scheme == "https" else None,
+            proxy=None if proxy is None else self._proxy(proxy),
+            max_connections=1,
+            keepalive_expiry=self._limits.idle,
+            network_backend=DeadlineBackend(),
+        )
 
     def _trusted(self) -> ssl.SSLContext:
         """Whom TLS trusts: the file or folder the environment names, else the system's authorities and Mozilla's."""
-        if self._trust is None:
-            file, folder = self._environ.get("SSL_CERT_FILE") or None, self._environ.get("SSL_CERT_DIR") or None
-            try:
-                if file is None and folder is None:
-                    self._trust = httpcore.default_ssl_context()
-                else:
-                    self._trust = ssl.create_default_context(cafile=file, capath=folder)
-            except OSError as error:
-                raise HttpError(
-                    f"the certificates of SSL_CERT_FILE={file or ''} SSL_CERT_DIR={folder or ''} cannot be read: {error}",
-                    "Name a file of PEM certificates that can be read, or unset it",
-                    sent=False,
-                ) from None
-        return self._trust
+        with self._lock:
+            if self._trust is None:
+                self._trust = _trusted(self._environ.get("SSL_CERT_FILE") or None, self._environ.get("SSL_CERT_DIR") or None)
+            return self._trust
+
+    def _proxy(self, url: str) -> httpcore.Proxy:
+        try:
+            parts = urlsplit(url)
+            if parts.scheme in {"http", "https", "socks5", "socks5h"} and parts.hostname and parts.port != 0:
+                bare = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+                auth = None if parts.username is None else (unquote(parts.username), unquote(parts.password or ""))
+                return httpcore.Proxy(bare, auth=auth, ssl_context=self._trusted() if parts.scheme == "https" else None)
+        except ValueError:
+            pass  # no URL at all
+        raise HttpError(
+            f"the proxy that the environment names cannot be used: {url.rpartition('@')[2]}",
+            "HTTPS_PROXY and HTTP_PROXY take the form http://user:password@proxy:port",
+            sent=False,
+        )
 
 
-def _proxy(url: str) -> httpcore.Proxy:
-    parts = urlsplit(url)
+def _trusted(file: str | None, folder: str | None) -> ssl.SSLContext:
+    if file is None and folder is None:
+        return httpcore.default_ssl_context()
     try:
-        bare = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-        auth = None if parts.username is None else (unquote(parts.username), unquote(parts.password or ""))
-        if parts.scheme in {"http", "https", "socks5", "socks5h"} and parts.hostname:
-            return httpcore.Proxy(bare, auth=auth)
-    except ValueError:
-        bare = ""
-    raise HttpError(
-        f"the proxy that the environment names cannot be used: {bare}",
-        "HTTPS_PROXY and HTTP_PROXY take the form http://user:password@proxy:port",
-        sent=False,
-    )
+        return ssl.create_default_context(cafile=file, capath=folder)
+    except OSError as error:
+        raise HttpError(
+            f"the certificates of SSL_CERT_FILE={file or ''} SSL_CERT_DIR={folder or ''} cannot be read: {error}",
+            "Name a file of PEM certificates that can be read, or unset it",
+            sent=False,
+        ) from None
 
 
 @contextmanager
@@ -186,6 +180,7 @@ def _explained(scene: _Scene) -> Iterator[None]:
         httpcore.TimeoutException,
         httpcore.NetworkError,
         httpcore.ProtocolError,
+        httpcore.ProxyError,
         httpcore.UnsupportedProtocol,
     ) as error:
         raise _explain(error, scene) from None
@@ -255,9 +250,7 @@ def _not_connected(error: Exception, scene: _Scene) -> HttpError:
                 break
             case ssl.SSLError():
                 reason = (cause.reason or "unknown").replace("_", " ").lower()
-                return HttpError(
-                    f"no TLS connection to {hop.host}: {reason}", "Does it speak https, and not http, there?", sent=False
-                )
+                return HttpError(f"no TLS connection to {hop.host}: {reason}", "Does it speak https there?", sent=False)
             case socket.gaierror() | UnicodeError():
                 return HttpError(
                     f"the name of {peer} does not resolve",
@@ -270,7 +263,8 @@ def _not_connected(error: Exception, scene: _Scene) -> HttpError:
                 return HttpError(f"{peer} refuses the connection", hint, transient=True, sent=False)
             case OSError() if cause.strerror:
                 return HttpError(f"no connection to {peer}: {cause.strerror}", transient=True, sent=False)
-    return HttpError(f"{peer} broke off while the connection was made", transient=True, sent=False)
+    hint = "Does it speak https there?" if hop.origin[0] == "https" else ""
+    return HttpError(f"{peer} broke off while the connection was made", hint, transient=True, sent=False)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

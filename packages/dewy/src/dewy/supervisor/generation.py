@@ -107,7 +107,7 @@ class Generation:
         number: ``SERVER_STARTER_GENERATION``.
         launch: What was started.
         ended: Is set when the leader has ended and the end of its output is there.
-        gone: Is set when nothing is left of it: no process, no descriptor.
+        life: Is done when nothing is left of it: no process, no descriptor.
     """
 
     def __init__(self, number: int, launch: Launch, means: Means, *, must_say: bool) -> None:
@@ -115,7 +115,6 @@ class Generation:
         self._means, self._settings = means, means.settings
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[Ending] = self._loop.create_future()
-        self.gone = asyncio.Event()
         self._changed = asyncio.Event()
         self._on_ready: Callable[[Generation], None] | None = None
         self._since = datetime.now(UTC)
@@ -125,7 +124,7 @@ class Generation:
         self._asked_at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._capture, self._notify, self._process = self._spawn()
-        self._life = self._loop.create_task(self._live())
+        self.life = self._loop.create_task(self._live())
 
     def _spawn(self) -> tuple[Capture, NotifySocket, Process]:
         """The process and what it speaks through. Raises StartError or HostError, and then leaves nothing behind."""
@@ -201,7 +200,8 @@ class Generation:
                 return verdict
             self._changed.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), verdict.until - time.monotonic())
+                async with asyncio.timeout(verdict.until - time.monotonic()):
+                    await self._changed.wait()
 
     async def _verdict(self) -> Ready | NotReady | Wait:
         if self._process.exited.done():
@@ -250,8 +250,7 @@ class Generation:
     async def until_gone(self, grace: float) -> None:
         """Waits for a generation that was given ``grace`` seconds; not for ever for one that hangs in the kernel."""
         settings = self._settings
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.gone.wait(), grace + settings.group_grace + settings.kill_grace)
+        await asyncio.wait([self.life], timeout=grace + settings.group_grace + settings.kill_grace)
 
     async def _live(self) -> None:
         """Follows the process to its end and cleans up behind it."""
@@ -264,7 +263,8 @@ class Generation:
         self._process.signal_group(signal.SIGTERM)
         self._process.reap()
         with contextlib.suppress(TimeoutError):  # a grandchild holds the pipe
-            await asyncio.wait_for(self._capture.ended.wait(), self._settings.output_grace)
+            async with asyncio.timeout(self._settings.output_grace):
+                await self._capture.ended.wait()
         self.ended.set_result(Ending(code, round(uptime, 3), self.output))
         await self._clear_group()
         self._notify.close()
@@ -276,7 +276,6 @@ class Generation:
                 generation=self.number, pid=self.pid, how=describe_exit(code),
                 seconds=round(time.monotonic() - self._asked_at, 3),
             )  # fmt: skip
-        self.gone.set()
 
     async def _clear_group(self) -> None:
         """Waits for the members that the leader has left behind; kills those that do not go."""

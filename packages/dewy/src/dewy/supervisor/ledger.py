@@ -12,7 +12,7 @@ import os
 import queue
 import secrets
 import threading
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dewy.supervisor.launch import Mark
@@ -66,6 +66,12 @@ def read_record(root: Path) -> Record | None:
     return record if record.token and all(group.pid > 1 for group in groups) else None
 
 
+def _encode(record: Record) -> bytes:
+    groups = [{"pid": group.pid, "started": group.started} for group in record.groups]
+    data = {"token": record.token, "boot": record.boot, "session": record.session, "groups": groups}
+    return json.dumps(data).encode()
+
+
 class Ledger:
     """Keeps the file. It is written in a thread of its own: a slow disk holds nothing up.
 
@@ -83,6 +89,7 @@ class Ledger:
         found = read_record(root)
         self.mark = Mark(root, found.token if found else secrets.token_hex(16))
         self._path = _path(root)
+        self._temporary = self._path.with_suffix(".tmp")
         self._record = Record(self.mark.token, _boot_or_none(), os.getsid(0))
         self._path.parent.mkdir(mode=0o700, exist_ok=True)
         self._write(self._record)
@@ -93,20 +100,21 @@ class Ledger:
     def add(self, pid: int) -> None:
         """A group was started; its leader is not reaped yet."""
         with contextlib.suppress(OSError):  # no /proc
-            self._change((*self._record.groups, RecordedGroup(pid, process_info(pid).started)))
+            self._keep((*self._record.groups, RecordedGroup(pid, process_info(pid).started)))
+            self._queue.put(self._record)
 
     def remove(self, pid: int) -> None:
-        """A group is gone."""
-        self._change(tuple(group for group in self._record.groups if group.pid != pid))
+        """A group is gone. The file says so at the next change: by its birth, a process that is no more harms nobody."""
+        self._keep(tuple(group for group in self._record.groups if group.pid != pid))
 
     def close(self, timeout: float) -> None:
         """Writes what is still to be written, waiting for it so many seconds at most."""
+        self._queue.put(self._record)
         self._queue.put(None)
         self._thread.join(timeout)
 
-    def _change(self, groups: tuple[RecordedGroup, ...]) -> None:
+    def _keep(self, groups: tuple[RecordedGroup, ...]) -> None:
         self._record = replace(self._record, groups=groups)
-        self._queue.put(self._record)
 
     def _run(self) -> None:
         while record := self._queue.get():
@@ -115,9 +123,12 @@ class Ledger:
 
     def _write(self, record: Record) -> None:
         """Replaces the file for readers of this boot; nothing need survive a power cut, in which the processes end too."""
-        temporary = self._path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(asdict(record)))
-        temporary.replace(self._path)
+        descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(descriptor, _encode(record))
+        finally:
+            os.close(descriptor)
+        os.rename(self._temporary, self._path)  # noqa: PTH104 - at every swap: plain calls cost a third
 
 
 def _boot_or_none() -> str:

@@ -35,11 +35,12 @@ class ProcessInfo:
 
 def process_info(pid: int) -> ProcessInfo:
     """What there is to know of one process."""
-    text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    fields = text.rpartition(")")[2].split()
+    with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - for every process of the host: this costs a third
+        text = file.read()
+    fields = text.rpartition(b")")[2].split()
     return ProcessInfo(
         pid=pid,
-        state=fields[0],
+        state=fields[0].decode(),
         parent=int(fields[1]),
         group=int(fields[2]),
         session=int(fields[3]),

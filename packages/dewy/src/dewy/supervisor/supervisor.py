@@ -243,7 +243,7 @@ class Supervisor:
         self._alive = (*self._alive, generation)
         generation.when_it_says_ready(self._it_speaks)
         generation.ended.add_done_callback(lambda ended: self._has_ended(generation, ended.result()))
-        self._begin(self._forget_when_gone(generation))
+        generation.life.add_done_callback(lambda _: self._forget(generation))
         self._emit(
             events.GENERATION_STARTED,
             generation=self._number, pid=generation.pid, version=launch.version, reason=reason,
@@ -310,8 +310,7 @@ class Supervisor:
                 )
             )
 
-    async def _forget_when_gone(self, generation: Generation) -> None:
-        await generation.gone.wait()
+    def _forget(self, generation: Generation) -> None:
         self._alive = tuple(other for other in self._alive if other is not generation)
 
     # ------------------------------------------------------------------------------------------- coming back (R83)
@@ -350,7 +349,8 @@ class Supervisor:
     async def _serves_within(self, delay: float) -> bool:
         """Waits; whether something has come to serve meanwhile, a swap say."""
         with contextlib.suppress(TimeoutError):
-            return await asyncio.wait_for(self._serving.wait(), delay)
+            async with asyncio.timeout(delay):
+                return await self._serving.wait()
         return False
 
     def _is_stable(self, generation: Generation) -> None:

@@ -66,10 +66,10 @@ class BackendConformance:
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
-        if "__test__" not in cls.__dict__:
-            cls.__test__ = True
-        for name, test in _conditional_tests(cls).items():
-            setattr(cls, name, test if all(getattr(cls, flag) for flag in getattr(test, _NEEDS)) else None)
+        cls.__test__ = cls.__dict__.get("__test__", True)
+        if cls.__test__:  # a base for others keeps all tests: their flags may be different
+            for name, test in _conditional_tests(cls).items():
+                setattr(cls, name, test if all(getattr(cls, flag) for flag in getattr(test, _NEEDS)) else None)
 
     # ------------------------------------------------------------------------------------------------- what to override
 

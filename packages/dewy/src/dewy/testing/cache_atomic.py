@@ -38,7 +38,7 @@ class AtomicCacheTests(CacheFixtures):
     def test_leaves_what_is_not_as_expected(self, cache: AtomicCache, reopen: Callable[[], AtomicCache]) -> None:
         """Somebody was quicker."""
         assert cache.compare_and_set(_CLAIM, b"", b"mine") is False, "an absent value was taken for an empty one"
-        assert cache.read(_CLAIM) is None
+        assert value_in(cache, _CLAIM) is None
         write(cache, _CLAIM, b"theirs")
         for expected in (None, b"", b"their", b"theirs and more", b"Theirs"):
             assert reopen().compare_and_set(_CLAIM, expected, b"mine") is False, f"{expected!r} is not what was there"

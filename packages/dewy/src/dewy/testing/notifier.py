@@ -19,7 +19,6 @@ from dewy.types import Level, Message, Notifier
 
 __all__ = ["Inbox", "NotifierConformance"]
 
-_ARRIVES_WITHIN = 10.0
 _MESSAGE = Message(
     event="deployment.done",
     level="info",
@@ -69,6 +68,9 @@ class NotifierConformance(BackendConformance):
     refuses: ClassVar[bool] = True
     """Whether the medium can refuse a message. False for one that never answers."""
 
+    arrival: ClassVar[float] = 10.0
+    """Seconds within which a message that was sent has arrived."""
+
     remote: ClassVar[bool] = True
     """Whether the medium is another process that can be down."""
 
@@ -92,7 +94,7 @@ class NotifierConformance(BackendConformance):
     def test_message_arrives_once(self, inbox: Inbox, notifier: Notifier, message: Message) -> None:
         """With its title and its text, so that the reader knows what happened where."""
         notifier.send(message)
-        (text,) = _arrived(inbox, 1)
+        (text,) = self._arrived(inbox, 1)
         for part in (message.title, message.text, message.host, message.version):
             assert _words(part) in _words(text), f"{part!r} is not in what arrived: {text!r}"
 
@@ -100,50 +102,50 @@ class NotifierConformance(BackendConformance):
     def test_every_level_arrives(self, inbox: Inbox, notifier: Notifier, level: Level) -> None:
         """What is told at all was decided before."""
         notifier.send(replace(_MESSAGE, level=level))
-        assert len(_arrived(inbox, 1)) == 1
+        assert len(self._arrived(inbox, 1)) == 1
 
     def test_messages_keep_their_order(self, inbox: Inbox, notifier: Notifier) -> None:
         """One object sends them all."""
         for number in range(3):
             notifier.send(replace(_MESSAGE, title=f"message number {number}"))
-        texts = _arrived(inbox, 3)
+        texts = self._arrived(inbox, 3)
         assert [f"message number {number}" in _words(text) for number, text in enumerate(texts)] == [True] * 3
 
     def test_little_is_enough(self, inbox: Inbox, notifier: Notifier) -> None:
         """Most fields may be empty."""
         least = Message(event="log", level="info", title="dewy starts", text="", application="", host="web1", at=_MESSAGE.at)
         notifier.send(least)
-        assert "dewy starts" in _words(_arrived(inbox, 1)[0])
+        assert "dewy starts" in _words(self._arrived(inbox, 1)[0])
 
     def test_odd_texts_arrive(self, inbox: Inbox, notifier: Notifier) -> None:
         """An application may print anything: other alphabets, markup, mail headers, control characters."""
         output = "příliš žluťoučký <!channel> & <b>\"'`*_ \x1b[31m \x00\r\n.\r\nBcc: everybody@example.org\r\n" + "€" * 1000
         notifier.send(replace(_FAILURE, title="myapp 🚀 & co", text="naïve café <tag>", output=output))
-        text = _words(_arrived(inbox, 1)[0])
+        text = _words(self._arrived(inbox, 1)[0])
         for part in ("🚀", "naïve café"):
             assert part in text, f"other alphabets do not arrive: {text[:300]!r}"
 
     def test_long_output_arrives(self, inbox: Inbox, notifier: Notifier) -> None:
         """Whatever the medium's limit: what is too long is cut, and the message arrives."""
         notifier.send(replace(_FAILURE, output="a line of output\n" * 60_000))
-        assert _words(_FAILURE.title) in _words(_arrived(inbox, 1)[0])
+        assert _words(_FAILURE.title) in _words(self._arrived(inbox, 1)[0])
 
     def test_line_ends_in_the_title_do_no_harm(self, inbox: Inbox, notifier: Notifier) -> None:
         """A title may end up in a header: nothing can be smuggled in by it."""
         notifier.send(replace(_MESSAGE, title="myapp\r\nBcc: everybody@example.org"))
-        assert len(_arrived(inbox, 1)) == 1
+        assert len(self._arrived(inbox, 1)) == 1
 
     def test_any_thread_may_send(self, inbox: Inbox, notifier: Notifier) -> None:
         """Messages are sent from a thread of their own."""
         thread = threading.Thread(target=notifier.send, args=(_MESSAGE,))
         thread.start()
         thread.join()
-        assert len(_arrived(inbox, 1)) == 1
+        assert len(self._arrived(inbox, 1)) == 1
 
     def test_nothing_secret_is_sent(self, inbox: Inbox, notifier: Notifier, context: TestContext) -> None:
         """A token or password of the URL or the environment is no news."""
         notifier.send(_FAILURE)
-        text = _arrived(inbox, 1)[0]
+        text = self._arrived(inbox, 1)[0]
         for secret in context.secrets:
             assert secret not in text, "the message holds a secret"
 
@@ -161,15 +163,14 @@ class NotifierConformance(BackendConformance):
         with fails_well(NotifierError, within=self.patience, secrets=context.secrets):
             notifier.send(_MESSAGE)
 
-
-def _arrived(inbox: Inbox, number: int) -> list[str]:
-    """What arrived, which should be so many messages; some media take a moment."""
-    deadline = time.monotonic() + _ARRIVES_WITHIN
-    while len(inbox.received()) < number and time.monotonic() < deadline:
-        time.sleep(0.02)
-    texts = list(inbox.received())
-    assert len(texts) == number, f"{len(texts)} messages arrived of {number} that were sent"
-    return texts
+    def _arrived(self, inbox: Inbox, number: int) -> list[str]:
+        """What arrived, which should be so many messages; some media take a moment."""
+        deadline = time.monotonic() + self.arrival
+        while len(inbox.received()) < number and time.monotonic() < deadline:
+            time.sleep(0.02)
+        texts = list(inbox.received())
+        assert len(texts) == number, f"{len(texts)} messages arrived of {number} that were sent"
+        return texts
 
 
 def _words(text: str) -> str:

@@ -19,7 +19,7 @@ class Recorder:
 
     def __call__(self, kind: EventKind, /, **fields: FieldValue) -> None:
         """Records an event. Raises AssertionError when a declared field is missing or one is not declared."""
-        always = {name for _, name, _, _ in Formatter().parse(kind.text) if name} | set(kind.more)
+        always = {name for _, name, _, _ in Formatter().parse(kind.text + kind.title) if name} | set(kind.more)
         missing, unknown = always - set(fields), set(fields) - always - set(kind.optional)
         if missing or unknown:
             raise AssertionError(f"{kind.name}: missing fields {sorted(missing)}, unknown fields {sorted(unknown)}")

@@ -1,0 +1,8 @@
+"""Gives the tests of this folder the helper modules beside them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
