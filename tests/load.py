@@ -1,4 +1,4 @@
-"""Users, for end-to-end tests: new connections, kept ones and slow requests at once, and every failure kept with its reason."""
+"""Users, for end-to-end tests: new connections, kept ones and slow requests at once, and every failure with its reason."""
 
 from __future__ import annotations
 

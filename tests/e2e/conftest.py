@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from publishing import APPLICATIONS, Archive, Directory, pack
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong between a release and production: the old version serves on, the error says why, the next good one deploys."""
+"""What goes wrong on the way to production: the old version serves on, the error says why, the next good one deploys."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from load import Load
 from publishing import Archive, Directory, pack
 from running import Running, dewy, eventually, free_port, running
@@ -126,7 +127,7 @@ def test_killed_at_any_moment_dewy_comes_up_again_and_serves_without_its_registr
         with running(*arguments) as process:
             process.wait_for("dewy.ready")
             with Load(port, kept=2, slow=0) as load:
-                eventually(lambda: load.requests > 20)  # noqa: B023 - called in this turn of the loop
+                eventually(lambda: load.requests > 20)
             assert load.failures == []
         away.rename(registry.path)
         assert leftovers(root) == []

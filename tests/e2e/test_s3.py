@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from load import Load
 from publishing import Archive, pack
 from running import dewy, environment, eventually, free_port, running

@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from publishing import Archive, Directory, pack, python_archive
+
 from load import Load
+from publishing import Archive, Directory, pack, python_archive
 from running import free_port, running
 
 
