@@ -76,6 +76,17 @@ def test_a_cached_artifact_is_not_downloaded_again(world: World) -> None:
     assert (cache / "v1.0.0--shop.tar.gz").read_bytes() == (world.registry / "v1.0.0" / "shop.tar.gz").read_bytes()
 
 
+def test_a_small_cache_keeps_what_is_needed(tmp_path: Path) -> None:
+    """An artifact and the facts about it are two values: room for one artifact only, and both must stay."""
+    world = World(tmp_path, keep_releases=2, cache=f"file://{tmp_path}/cache?keep=2")
+    for version in ("v1.0.0", "v1.1.0"):
+        world.publish(version)
+        world.deploy()
+    world.withdraw("v1.1.0")
+    world.deploy()
+    assert world.said.names.count("artifact.downloaded") == 2
+
+
 def test_a_damaged_cache_is_not_believed(world: World) -> None:
     world.publish("v1.0.0")
     world.deploy()

@@ -144,11 +144,7 @@ def _in_grace(version: ListedVersion, files: Iterable[ListedFile], now: datetime
     """
     written = [time for file in files if (time := _utc(file.modified)) is not None]
     published = _utc(version.published) or max(written, default=None)
-    return published is not None and abs(_since(published, now)) < GRACE
-
-
-def _since(past: datetime, now: datetime) -> timedelta:
-    return now.astimezone(UTC) - past
+    return published is not None and abs(now - published) < GRACE
 
 
 def _utc(time: datetime | None) -> datetime | None:

@@ -106,6 +106,7 @@ class Fetcher:
         self._max_size = runtime.settings.max_size
         self._cache, self._progress = cache, progress
         self._cache_works = True
+        self._pinned: tuple[Deployed, ...] = ()
 
     def prepare(self) -> None:
         """Takes away what a killed dewy left, and makes the directory. Raises OSError."""
@@ -134,9 +135,13 @@ class Fetcher:
 
     def pin(self, needed: Iterable[Deployed]) -> None:
         """Tells a cache on this host which artifacts are needed; the first is the one that runs (R45)."""
+        self._pinned = tuple(needed)
+        self._pin(self._pinned)
+
+    def _pin(self, needed: Iterable[Release | Deployed]) -> None:
         cache = self._cache
         if isinstance(cache, PinningCache):
-            keys = [key for deployed in needed for key in (cache_key(deployed), cache_key(deployed) + _FACTS_SUFFIX)]
+            keys = [key for release in needed for key in (cache_key(release), cache_key(release) + _FACTS_SUFFIX)]
             self._with_cache("remembering what is in use", lambda: cache.pin(keys))
 
     def _from_cache(self, release: Release, path: Path) -> Fetched | None:
@@ -217,6 +222,8 @@ class Fetcher:
                 self._cache.write(key, file)
             self._cache.write(key + _FACTS_SUFFIX, io.BytesIO(json.dumps(facts).encode()))
 
+        if self._pinned:
+            self._pin((*self._pinned, release))  # or a cache that is full makes room for it with itself
         self._with_cache("storing an artifact", put)
 
     def _sink(self, file: BinaryIO, release: Release) -> _Sink:

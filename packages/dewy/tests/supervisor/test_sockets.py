@@ -123,7 +123,7 @@ class TestUnixSockets:
         path = tmp_path / "app.sock"
         with socket.socket(socket.AF_UNIX) as other:
             other.bind(str(path))
-            other.listen(0)
+            other.listen(5)
             with pytest.raises(HostError, match="another program listens on"):
                 listen(str(path))
             with socket.socket(socket.AF_UNIX) as client:

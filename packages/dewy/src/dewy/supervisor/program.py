@@ -87,10 +87,10 @@ def _check_interpreter(launch: Launch, program: Path) -> None:
         return  # executable and not readable is allowed
     if not head.startswith(b"#!"):
         return
-    words = head[2:].split(b"\n", 1)[0].split()
-    if not words:
+    line = head[2:].split(b"\n", 1)[0].replace(b"\t", b" ").strip(b" ")  # a CR is a part of the name, as for the kernel
+    if not line:
         return
-    interpreter = launch.directory / os.fsdecode(words[0])
+    interpreter = launch.directory / os.fsdecode(line.split(b" ", 1)[0])
     reason = _why_not(interpreter)
     if reason:
         raise StartError(
