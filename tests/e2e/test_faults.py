@@ -24,7 +24,7 @@ def options(registry: Directory, root: Path, port: int) -> list[str]:
 def leftovers(root: Path) -> list[str]:
     return [
         str(path)
-        for pattern in ("releases/.*", ".current*", ".dewy/tmp/*", ".dewy/*.tmp", ".dewy/cache/*.tmp", ".dewy/cache/.*.tmp")
+        for pattern in ("releases/.*", ".current*", ".dewy/tmp/*", ".dewy/.*.tmp", ".dewy/cache/*.tmp", ".dewy/cache/.*.tmp")
         for path in root.glob(pattern)
     ]
 

@@ -124,4 +124,4 @@ class World:
     def leftovers(self) -> list[str]:
         """Temporary files that should not be there."""
         seen = [*(self.root / "releases").glob(".*"), *(self.root / ".dewy" / "tmp").iterdir(), *self.root.glob(".current*")]
-        return [str(path) for path in [*seen, *(self.root / ".dewy").glob("*.tmp")]]
+        return [str(path) for path in [*seen, *(self.root / ".dewy").glob(".*.tmp")]]

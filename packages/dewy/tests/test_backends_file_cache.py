@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from dewy.backends import local
+from dewy import files
 from dewy.backends.bounds import Bounds
 from dewy.backends.file import FILE_CACHE, FileCache
-from dewy.backends.local import NewFile, sweep
 from dewy.errors import CacheError
+from dewy.files import NewFile, sweep
 from dewy.testing import CacheConformance, TestContext
 from dewy.testing.streams import breaking
 from dewy.urls import parse_url
@@ -303,7 +303,7 @@ def test_a_live_writer_of_another_process_is_not_disturbed_by_sweeps(tmp_path: P
 def test_a_sweep_between_making_and_locking_a_file_makes_the_writer_take_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: bool
 ) -> None:
-    is_ours, answers = local._is_ours, []
+    is_ours, answers = files._is_ours, []
 
     def late(fd: int) -> bool:
         if answers:
@@ -319,7 +319,7 @@ def test_a_sweep_between_making_and_locking_a_file_makes_the_writer_take_another
                 path.unlink()
         return answers[0]
 
-    monkeypatch.setattr(local, "_is_ours", late)
+    monkeypatch.setattr(files, "_is_ours", late)
     with NewFile(tmp_path) as file:
         file.write(b"whole")
         file.publish(tmp_path / "value")

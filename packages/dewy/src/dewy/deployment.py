@@ -17,6 +17,7 @@ from dewy import events
 from dewy.archive import Limits, unpack
 from dewy.errors import DewyError, StartError, from_os_error
 from dewy.fetch import Fetched, Fetcher
+from dewy.files import sweep
 from dewy.hooks import DeployHooks
 from dewy.host import host_name
 from dewy.releases import ReleaseDirectories
@@ -266,6 +267,7 @@ class Pipeline:
         """Makes the directories and takes away what a killed dewy left. Raises DewyError when it cannot."""
         try:
             self._settings.state_directory.mkdir(mode=0o700, exist_ok=True)
+            sweep(self._settings.state_directory)
             self.releases.prepare()
             self._fetcher.prepare()
         except OSError as error:

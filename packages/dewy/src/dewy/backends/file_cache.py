@@ -19,8 +19,9 @@ from typing import BinaryIO
 
 from dewy.backends.bounds import Bounds, Entry, bound_options, bounds_of, surplus
 from dewy.backends.cachenames import CURRENT, PINNED, TAG, encoded, file_name, is_long, key_of
-from dewy.backends.local import PIECE, NewFile, fail_as, is_temporary, local_path, open_plain, sweep
+from dewy.backends.local import PIECE, fail_as, local_path, open_plain
 from dewy.errors import CacheError
+from dewy.files import NewFile, is_temporary, sweep
 from dewy.types import Backend, Cache, Context
 from dewy.urls import BackendURL
 

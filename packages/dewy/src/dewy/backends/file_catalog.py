@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from dewy.backends.local import NewFile, fail_as, local_path, sweep, utc
+from dewy.backends.local import fail_as, local_path, utc
 from dewy.errors import RegistryError
+from dewy.files import NewFile, sweep
 from dewy.types import CATALOG_OPTIONS, Backend, Catalog, Context, ListedFile, ListedVersion
 from dewy.urls import BackendURL
 

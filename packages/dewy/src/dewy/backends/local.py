@@ -1,29 +1,22 @@
-"""What the file backends share: the path in a ``file://`` URL, what a failed call means, and files that appear whole."""
+"""What the file backends share: the path in a ``file://`` URL, and what a failed call means."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
-import re
-import secrets
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 
 from dewy.errors import DewyError, UsageError
-from dewy.files import sync_directory
 from dewy.urls import BackendURL
 
-__all__ = ["PIECE", "NewFile", "fail_as", "is_temporary", "local_path", "open_plain", "sweep", "utc"]
+__all__ = ["PIECE", "fail_as", "local_path", "open_plain", "utc"]
 
 PIECE = 1024 * 1024
 """How much is read at a time, in bytes."""
 
-_TEMPORARY = re.compile(r"\.dewy-[0-9a-f]{16}\.tmp\Z")
 _OPEN_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 _CURES = {
     errno.ENOSPC: "Free some space there",
@@ -88,85 +81,3 @@ def open_plain(path: Path, *, follow: bool) -> int:
         The descriptor, which the caller closes.
     """
     return os.open(path, _OPEN_READ if follow else _OPEN_READ | os.O_NOFOLLOW)
-
-
-class NewFile:
-    """A file that appears whole or not at all, whatever is killed when.
-
-    It is written under a temporary name, which is locked while its writer lives: so :func:`sweep` tells a dead writer's
-    file from a live one's, in this process and in others. Used as a context manager; without :meth:`publish` it leaves
-    nothing behind. Every method raises OSError.
-
-    Args:
-        directory: Where it will be.
-        mode: Its permissions, before the umask.
-    """
-
-    def __init__(self, directory: Path, mode: int = 0o600) -> None:
-        self._path, self._fd = _create_locked(directory, mode)
-
-    def __enter__(self) -> NewFile:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        with suppress(FileNotFoundError):  # published
-            self._path.unlink()
-        os.close(self._fd)
-
-    def write(self, piece: bytes) -> None:
-        """Appends ``piece``."""
-        rest = memoryview(piece)
-        while rest:
-            rest = rest[os.write(self._fd, rest) :]
-
-    def publish(self, path: Path) -> None:
-        """Gives it its name, in place of a file that has it, once its bytes are on the disk."""
-        os.utime(self._fd, ns=(time.time_ns(), time.time_ns()))  # finer than the kernel's own stamp, and of the same clock
-        os.fsync(self._fd)
-        self._path.replace(path)
-        sync_directory(path.parent)
-
-
-def _create_locked(directory: Path, mode: int) -> tuple[Path, int]:
-    while True:
-        path = directory / f".dewy-{secrets.token_hex(8)}.tmp"
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        if _is_ours(fd):
-            return path, fd
-        os.close(fd)
-
-
-def _is_ours(fd: int) -> bool:
-    """Locks a new file; false when a sweep came between and has taken it, or is about to take it, for a dead writer's."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass  # a file system without locks: there nobody sweeps either
-    return os.fstat(fd).st_nlink > 0
-
-
-def is_temporary(name: str) -> bool:
-    """Whether a file of this name is a :class:`NewFile` that has not got its own name yet, or never will."""
-    return _TEMPORARY.match(name) is not None
-
-
-def sweep(directory: Path) -> None:
-    """Removes the temporary files of writers that died, never those of live ones. Raises OSError."""
-    with os.scandir(directory) as entries:
-        names = [entry.name for entry in entries if is_temporary(entry.name)]
-    for name in names:
-        with suppress(OSError):  # its writer lives, or it has got its own name, or it is not ours to remove
-            _remove_if_dead(directory / name)
-
-
-def _remove_if_dead(path: Path) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        path.unlink()
-    finally:
-        os.close(fd)
