@@ -163,3 +163,35 @@ def test_a_failing_store_is_passed_on() -> None:
     asked = CatalogRegistry(FailingStore(), pre_release=False, artifact=None, clock=lambda: NOW)
     with pytest.raises(RegistryError, match="the store is gone"):
         asked.current(LINUX)
+
+
+def test_a_version_of_which_only_audit_entries_are_left_was_deleted(store: Path) -> None:
+    publish(store, "v1.0.0", "app.tar.gz")
+    publish(store, "v1.1.0", "app.tar.gz")
+    asked = registry(store)
+    release = asked.current(LINUX)
+    asked.report(Report(release=release, command="server", host="web-1", at=NOW))
+    (store / "v1.1.0" / "app.tar.gz").unlink()
+    assert asked.current(LINUX).version == "v1.0.0"
+
+
+class Folders:
+    """A store that knows no publication, and lists the empty folders of versions that were deleted."""
+
+    def __init__(self, *deleted: str) -> None:
+        self.deleted = deleted
+
+    def versions(self) -> Iterable[ListedVersion]:
+        return [ListedVersion("v1.0.0"), *map(ListedVersion, self.deleted)]
+
+    def files(self, version: ListedVersion) -> Iterable[ListedFile]:
+        return [] if version.tag in self.deleted else [ListedFile("app.tar.gz", "file:///app.tar.gz")]
+
+
+def test_empty_folders_are_passed_over_within_bounds() -> None:
+    def asked(*deleted: str) -> CatalogRegistry:
+        return CatalogRegistry(Folders(*deleted), pre_release=False, artifact=None, clock=lambda: NOW)
+
+    assert asked("v1.1.0", "v2.0.0").current(LINUX).version == "v1.0.0"
+    with pytest.raises(RegistryError, match=r"nothing is left of the registry's versions v1\.0\.0, v2\.0\.0"):
+        asked(*(f"v2.{number}.0" for number in range(50))).current(LINUX)

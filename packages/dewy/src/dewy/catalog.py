@@ -6,10 +6,13 @@ from collections.abc import Callable
 from datetime import datetime
 
 from dewy.audit import entry_content, entry_name
-from dewy.choose import Rules, artifact_of, newest, nothing_to_run, release_of
+from dewy.choose import Rules, artifact_of, is_remains, newest, nothing_to_run, release_of
 from dewy.types import AttachingCatalog, Catalog, ListedVersion, Platform, Release, Report
 
 __all__ = ["CatalogRegistry"]
+
+_MOST_REMAINS = 20
+"""So many deleted versions are passed over in a row; each costs a request."""
 
 
 class CatalogRegistry:
@@ -35,11 +38,16 @@ class CatalogRegistry:
             RegistryError: There is no version or no artifact to run, or the store failed.
         """
         versions = list(self._catalog.versions())
-        version = newest(versions, self._rules)
-        if version is None:
-            raise nothing_to_run(versions, self._rules)
-        files = list(self._catalog.files(version))
-        return release_of(version, artifact_of(version, files, platform, self._rules, self._clock()))
+        left = versions
+        for _ in range(_MOST_REMAINS):
+            version = newest(left, self._rules)
+            if version is None:
+                break
+            files = list(self._catalog.files(version))
+            if not is_remains(version, files):
+                return release_of(version, artifact_of(version, files, platform, self._rules, self._clock()))
+            left = [other for other in left if other != version]
+        raise nothing_to_run(versions, self._rules)
 
     def report(self, report: Report) -> None:
         """Stores an audit entry beside the version (R29), where the store takes one and the deployment succeeded."""

@@ -12,7 +12,7 @@ from dewy.platforms import best_fits
 from dewy.types import ListedFile, ListedVersion, Platform, Release
 from dewy.versions import Version, parse_version
 
-__all__ = ["GRACE", "Rules", "artifact_of", "newest", "nothing_to_run", "release_of"]
+__all__ = ["GRACE", "Rules", "artifact_of", "is_remains", "newest", "nothing_to_run", "release_of"]
 
 GRACE = timedelta(minutes=30)
 """How long after its publication a version's artifact may still be on its way (R28)."""
@@ -53,7 +53,7 @@ def newest(versions: Iterable[ListedVersion], rules: Rules) -> ListedVersion | N
 
 
 def nothing_to_run(versions: Iterable[ListedVersion], rules: Rules) -> RegistryError:
-    """Why :func:`newest` found none: what is there instead, and what to do."""
+    """Why there is none to run, though all that :func:`newest` found was looked at: what is there instead, what to do."""
     tags = sorted({listed.tag for listed in versions})
     parsed = sorted(version for tag in tags if (version := parse_version(tag)) is not None)
     if not tags:
@@ -62,8 +62,16 @@ def nothing_to_run(versions: Iterable[ListedVersion], rules: Rules) -> RegistryE
         return RegistryError(
             f"the registry has no semantic version among {_shown(tags)}", "Name versions as in 1.4.0 or v1.4.0-rc.1"
         )
+    newest_first = [str(version) for version in reversed(parsed)]
+    if any(_allows(rules, version) for version in parsed):
+        return RegistryError(
+            f"the registry's newest versions have no files, as if they were deleted: {_shown(newest_first)}",
+            "Publish a version with its artifact, or remove what is left of those",
+        )
+    if any(_allows(rules, version) for version in parsed):
+        return RegistryError(f"nothing is left of the registry's versions {_shown(tags)}", "Publish one, v1.0.0 say")
     return RegistryError(
-        f"the registry has only pre-releases: {_shown([str(version) for version in reversed(parsed)])}",
+        f"the registry has only pre-releases: {_shown(newest_first)}",
         "To take pre-releases, set pre-release=true in the registry URL",
     )
 
@@ -105,6 +113,16 @@ def artifact_of(
             f"Say which one with artifact= in the registry URL, as in artifact={found[0]}",
         )
     raise _missing(version, offered, platform, rules, now)
+
+
+def is_remains(version: ListedVersion, files: Iterable[ListedFile]) -> bool:
+    """Whether this is what is left of a version that was deleted (R26), and no version any more.
+
+    Stores go on listing the empty folder, and dewy's own audit entries outlive an artifact. A version whose publication is
+    known and that has no files at all is a new one, whose files are still on their way.
+    """
+    names = [file.name for file in files]
+    return all(map(is_entry, names)) and (bool(names) or version.published is None)
 
 
 def release_of(version: ListedVersion, file: ListedFile) -> Release:

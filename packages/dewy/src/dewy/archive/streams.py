@@ -184,6 +184,7 @@ class Stream:
     def __init__(self, pieces: Iterator[bytes], limit: int, progress: Callable[[], None] = lambda: None) -> None:
         self._pieces = pieces
         self._left = limit
+        self._beyond = False
         self._progress = progress
         self._now = memoryview(b"")
 
@@ -227,12 +228,13 @@ class Stream:
     def _fill(self) -> bool:
         """Whether there are more bytes; gets the next piece if none are at hand."""
         while not self._now:
+            if self._beyond:
+                raise Refusal("is a decompression bomb: it goes on beyond all that its limits allow")
             piece = next(self._pieces, None)
             if piece is None:
                 return False
             self._progress()
-            if not self._left:
-                raise Refusal("is a decompression bomb: it goes on beyond all that its limits allow")
+            self._beyond = len(piece) > self._left
             self._now = memoryview(piece)[: self._left]
             self._left -= len(self._now)
         return True

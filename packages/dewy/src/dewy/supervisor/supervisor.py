@@ -191,6 +191,7 @@ class Supervisor:
     async def _restart(self) -> None:
         async with self._turn:
             self._queued_restart = None  # who asks from here on asks for another one
+            self._refuse_when_ending()
             if self._wanted is None:
                 raise DewyError("there is nothing to restart: no version of the application runs")
             began = time.monotonic()

@@ -1,0 +1,101 @@
+"""Applications as people have them: gunicorn by systemd's convention, uvicorn by a descriptor, both swapped under load."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sys
+from supervision import LIMIT, Supervised, alive, run, supervised, until
+
+WSGI = """
+import os
+def app(environ, start_response):
+    body = f"{os.getppid()} {os.environ['SERVER_STARTER_GENERATION']}".encode()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+"""
+ASGI = """
+import os
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": f"{os.getpid()} {os.environ['SERVER_STARTER_GENERATION']}".encode()})
+"""
+
+
+async def get(port: int) -> tuple[int, int]:
+    """The pid and the generation that answer one request over HTTP."""
+    async with asyncio.timeout(LIMIT):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            answer = await reader.read()
+        finally:
+            writer.close()
+            await writer.wait_closed()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b" 200 " in head, answer
+    words = body.replace(b"\r\n", b" ").split()
+    pid, generation = (word for word in words if len(word) > 0 and word.isdigit())
+    return int(pid), int(generation)
+
+
+async def swaps_under_load(it: Supervised, launch: Any) -> set[int]:
+    """Three swaps while clients ask; the generations that have answered."""
+    seen: set[int] = set()
+    stop = asyncio.Event()
+
+    async def client() -> None:
+        while not stop.is_set():
+            seen.add((await get(it.port))[1])
+
+    await it.supervisor.start(launch)
+    await until(lambda: it.supervisor.status.state == "running")
+    clients = [asyncio.create_task(client()) for _ in range(4)]
+    for _ in range(3):
+        await it.supervisor.restart()
+        await it.only(it.pid)
+        number = it.supervisor.status.generations[-1].number
+        await until(lambda number=number: number in seen)
+    stop.set()
+    await asyncio.gather(*clients)
+    return seen
+
+
+@pytest.mark.skipif(not find_spec("gunicorn"), reason="gunicorn is not installed")
+def test_gunicorn_is_swapped_without_a_lost_request_and_its_workers_do_not_outlive_it(tmp_path: Path) -> None:
+    (tmp_path / "site.py").write_text(WSGI)
+    (tmp_path / "webapp.py").write_text(WSGI)
+
+    async def scenario() -> None:
+        async with supervised(tmp_path, start_grace=1.5) as it:
+            launch = it.program(sys.executable, "-m", "gunicorn", "--workers", "2", "--no-control-socket", "webapp:app")
+            assert await swaps_under_load(it, launch) == {1, 2, 3, 4}
+            master = it.pid
+            workers = [int(word) for word in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
+            assert len(workers) == 2
+            os.kill(master, signal.SIGKILL)
+            await until(lambda: not any(alive(worker) for worker in workers))
+            assert (await get(it.port))[1] == 5
+
+    run(scenario())
+
+
+@pytest.mark.skipif(not find_spec("uvicorn"), reason="uvicorn is not installed")
+def test_uvicorn_is_swapped_without_a_lost_request(tmp_path: Path) -> None:
+    (tmp_path / "webapp.py").write_text(ASGI)
+
+    async def scenario() -> None:
+        async with supervised(tmp_path, start_grace=1.5) as it:
+            launch = it.program(sys.executable, "-m", "uvicorn", "--fd", "3", "--log-level", "warning", "webapp:app")
+            assert await swaps_under_load(it, launch) == {1, 2, 3, 4}
+
+    run(scenario())
