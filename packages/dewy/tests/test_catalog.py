@@ -193,5 +193,5 @@ def test_empty_folders_are_passed_over_within_bounds() -> None:
         return CatalogRegistry(Folders(*deleted), pre_release=False, artifact=None, clock=lambda: NOW)
 
     assert asked("v1.1.0", "v2.0.0").current(LINUX).version == "v1.0.0"
-    with pytest.raises(RegistryError, match=r"nothing is left of the registry's versions v1\.0\.0, v2\.0\.0"):
+    with pytest.raises(RegistryError, match=r"newest versions have no files, as if they were deleted: v2\.49\.0"):
         asked(*(f"v2.{number}.0" for number in range(50))).current(LINUX)

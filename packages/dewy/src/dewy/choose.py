@@ -68,8 +68,6 @@ def nothing_to_run(versions: Iterable[ListedVersion], rules: Rules) -> RegistryE
             f"the registry's newest versions have no files, as if they were deleted: {_shown(newest_first)}",
             "Publish a version with its artifact, or remove what is left of those",
         )
-    if any(_allows(rules, version) for version in parsed):
-        return RegistryError(f"nothing is left of the registry's versions {_shown(tags)}", "Publish one, v1.0.0 say")
     return RegistryError(
         f"the registry has only pre-releases: {_shown(newest_first)}",
         "To take pre-releases, set pre-release=true in the registry URL",

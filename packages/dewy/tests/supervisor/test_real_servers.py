@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-import sys
+from dewy.supervisor import Launch
 from supervision import LIMIT, Supervised, alive, run, supervised, until
 
 WSGI = """
@@ -26,8 +26,9 @@ import os
 async def app(scope, receive, send):
     if scope["type"] != "http":
         return
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": f"{os.getpid()} {os.environ['SERVER_STARTER_GENERATION']}".encode()})
+    body = f"{os.getpid()} {os.environ['SERVER_STARTER_GENERATION']}".encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(body)).encode())]})
+    await send({"type": "http.response.body", "body": body})
 """
 
 
@@ -43,12 +44,11 @@ async def get(port: int) -> tuple[int, int]:
             await writer.wait_closed()
     head, _, body = answer.partition(b"\r\n\r\n")
     assert b" 200 " in head, answer
-    words = body.replace(b"\r\n", b" ").split()
-    pid, generation = (word for word in words if len(word) > 0 and word.isdigit())
-    return int(pid), int(generation)
+    pid, generation = map(int, body.split())
+    return pid, generation
 
 
-async def swaps_under_load(it: Supervised, launch: Any) -> set[int]:
+async def swaps_under_load(it: Supervised, launch: Launch) -> set[int]:
     """Three swaps while clients ask; the generations that have answered."""
     seen: set[int] = set()
     stop = asyncio.Event()
@@ -60,11 +60,10 @@ async def swaps_under_load(it: Supervised, launch: Any) -> set[int]:
     await it.supervisor.start(launch)
     await until(lambda: it.supervisor.status.state == "running")
     clients = [asyncio.create_task(client()) for _ in range(4)]
-    for _ in range(3):
+    for number in (2, 3, 4):
         await it.supervisor.restart()
         await it.only(it.pid)
-        number = it.supervisor.status.generations[-1].number
-        await until(lambda number=number: number in seen)
+        await until(lambda: number in seen, f"an answer of generation {number}")  # noqa: B023 - awaited in this round
     stop.set()
     await asyncio.gather(*clients)
     return seen
@@ -72,7 +71,6 @@ async def swaps_under_load(it: Supervised, launch: Any) -> set[int]:
 
 @pytest.mark.skipif(not find_spec("gunicorn"), reason="gunicorn is not installed")
 def test_gunicorn_is_swapped_without_a_lost_request_and_its_workers_do_not_outlive_it(tmp_path: Path) -> None:
-    (tmp_path / "site.py").write_text(WSGI)
     (tmp_path / "webapp.py").write_text(WSGI)
 
     async def scenario() -> None:

@@ -79,6 +79,7 @@ class Load:
         now = time.monotonic()
         with self._lock:
             self.answers[body.split()[0]] += 1
-            self._gap = max(self._gap, now - self._last)
+            if not self._stop.is_set():  # when some have left, the others' answers are further apart
+                self._gap = max(self._gap, now - self._last)
             self._last = now
         return response.getheader("Connection", "").lower() == "close"
