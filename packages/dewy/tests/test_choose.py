@@ -106,7 +106,7 @@ def test_pre_releases_that_are_not_asked_for_are_told() -> None:
 
 def test_versions_that_were_all_deleted_are_not_said_to_be_pre_releases() -> None:
     error = nothing_to_run(listed("v1.0.0", "v1.1.0", "v2.0.0-rc.1"), RULES)
-    assert error.message.endswith("have no files, as if they were deleted: v2.0.0-rc.1, v1.1.0, v1.0.0")
+    assert error.message.endswith("have no files, as if they were deleted: v1.1.0, v1.0.0")
 
 
 @given(st.lists(st.sampled_from(["1.0.0", "v1.0.0", "v1.0.0+1", "v1.0.0+2", "v2.0.0-rc.1", "x", "0.9.0"])), st.randoms())

@@ -180,3 +180,50 @@ def test_starting_is_quick() -> None:
             found.append(seconds("-m", "dewy", *command.split()) / click)
     medians = {command: statistics.median(found) for command, found in ratios.items()}
     assert all(median < 3 for median in medians.values()), medians
+
+
+def publish(registry: Path, version: str, *names: str) -> None:
+    """Files of a version that was published long ago."""
+    folder = registry / version
+    folder.mkdir(parents=True)
+    for name in names:
+        (folder / name).write_text(name)
+        os.utime(folder / name, (1_700_000_000, 1_700_000_000))
+    os.utime(folder, (1_700_000_000, 1_700_000_000))
+
+
+@pytest.mark.parametrize(
+    ("names", "query", "line"),
+    [
+        (["a_linux_amd64.tar.gz", "b_linux_amd64.tar.gz"], "", "v1.0.0 has 2 files that fit linux/amd64 equally well: a_linux"),
+        (["a_linux_amd64.tar.gz"], "?artifact=other.zip", "v1.0.0 has no file other.zip: its files are a_linux_amd64.tar.gz"),
+        (["a_windows_amd64.zip"], "", "v1.0.0 has no file that is known to fit linux/amd64"),
+        ([], "", "v1.0.0 has no file"),
+    ],
+)
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the names are for linux/amd64")
+def test_check_fails_in_one_line_for_what_cannot_be_deployed(
+    tmp_path: Path, names: list[str], query: str, line: str
+) -> None:
+    publish(tmp_path / "registry", "v1.0.0", *names)
+    done = dewy("check", "--registry", f"file://{tmp_path}/registry{query}", "-C", str(tmp_path), "--", "x")
+    assert done.returncode == 1
+    assert line in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_check_tells_what_would_be_done(tmp_path: Path) -> None:
+    publish(tmp_path / "registry", "v1.0.0", "app.tar.gz")
+    done = dewy("check", "--registry", f"file://{tmp_path}/registry", "-C", str(tmp_path), "--", "x")
+    assert done.returncode == 0
+    assert done.stdout.endswith("decision  deploy v1.0.0: nothing runs here yet\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["registry"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_directory_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    done = dewy(*SERVER, "-C", str(tmp_path), "--", "x")
+    assert done.returncode == 1
+    assert str(tmp_path) in done.stderr
+    assert done.stderr.count("\n") == 1

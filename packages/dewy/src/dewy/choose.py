@@ -62,14 +62,13 @@ def nothing_to_run(versions: Iterable[ListedVersion], rules: Rules) -> RegistryE
         return RegistryError(
             f"the registry has no semantic version among {_shown(tags)}", "Name versions as in 1.4.0 or v1.4.0-rc.1"
         )
-    newest_first = [str(version) for version in reversed(parsed)]
-    if any(_allows(rules, version) for version in parsed):
+    if allowed := [str(version) for version in reversed(parsed) if _allows(rules, version)]:
         return RegistryError(
-            f"the registry's newest versions have no files, as if they were deleted: {_shown(newest_first)}",
+            f"the registry's newest versions have no files, as if they were deleted: {_shown(allowed)}",
             "Publish a version with its artifact, or remove what is left of those",
         )
     return RegistryError(
-        f"the registry has only pre-releases: {_shown(newest_first)}",
+        f"the registry has only pre-releases: {_shown([str(version) for version in reversed(parsed)])}",
         "To take pre-releases, set pre-release=true in the registry URL",
     )
 

@@ -108,12 +108,15 @@ def test_a_chatty_application_whose_output_nobody_takes_is_held_up_alone(tmp_pat
                 lags.append(time.monotonic() - asked)
             assert sorted(lags)[25] < 0.1, "the main thread goes on"
             assert (await it.ask())["pid"] == it.pid
-            asyncio.get_running_loop().call_later(0.3, os.close, reader)
+            loop = asyncio.get_running_loop()
+            loop.call_later(0.3, loop.add_reader, reader, os.read, reader, 1 << 20)
             await it.supervisor.stop()
+            loop.remove_reader(reader)
 
     try:
         run(scenario())
     finally:
+        os.close(reader)
         os.close(writer)
 
 

@@ -13,11 +13,7 @@ __all__ = ["Stream", "decoded", "inflated", "raw_pieces"]
 _PIECE = 1 << 16
 _OUTPUT = 1 << 18
 _MOST_MEMORY = 192 << 20
-"""Bytes that a decoder may need: enough for ``xz -9`` (65 MiB) and ``zstd --ultra -22`` (128 MiB)."""
-
-_ZSTD_WINDOW = 128 << 20
-_ZSTD_BITE = 256
-"""Bytes that zstd gets at once: its decoder takes no limit for its output, and each 4 bytes can become 128 KiB."""
+"""Bytes that a decoder may need: ``xz -9`` takes 65 MiB."""
 
 
 class Decoder(Protocol):
@@ -64,34 +60,6 @@ class _Inflater:
         return piece
 
 
-class _Unzstd:
-    """zstandard's decompressor with the manners of bz2's and lzma's; what bounds its pieces is the bite."""
-
-    def __init__(self) -> None:
-        import zstandard
-
-        self._zstd = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompressobj()
-        self._waiting = memoryview(b"")
-
-    @property
-    def eof(self) -> bool:
-        return self._zstd.eof
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._waiting
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._zstd.unused_data + bytes(self._waiting)
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        if data:
-            self._waiting = memoryview(data)
-        bite, self._waiting = self._waiting[:_ZSTD_BITE], self._waiting[_ZSTD_BITE:]
-        return self._zstd.decompress(bite)
-
-
 def raw_pieces(file: BinaryIO, progress: Callable[[], None]) -> Iterator[bytes]:
     """A file from where it stands to its end, in pieces; ``progress`` is called for each."""
     while piece := file.read(_PIECE):
@@ -134,9 +102,9 @@ def _codec(compression: str) -> tuple[Callable[[], Decoder], tuple[type[Exceptio
         import lzma
 
         return (lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _MOST_MEMORY)), (lzma.LZMAError,)
-    import zstandard
+    from dewy.archive import zstd
 
-    return _Unzstd, (zstandard.ZstdError,)
+    return zstd.ZstdDecoder, zstd.ERRORS
 
 
 def _decode(pieces: Iterator[bytes], new: Callable[[], Decoder], errors: tuple[type[Exception], ...]) -> Iterator[bytes]:

@@ -59,7 +59,7 @@ def unpack(
         into: Where to; must not exist, its parent must. However this function fails, it does not exist afterwards, and
             nothing else was touched. Its bytes are not synced to the disk.
         limits: How much may be unpacked.
-        progress: Called at least once per member and per 8 MiB. What it raises ends the unpacking.
+        progress: Called at least once per member and per 256 KiB. What it raises ends the unpacking.
 
     Raises:
         ArchiveError: The archive is broken, unsafe or beyond the limits. Names it, the member and the reason.

@@ -19,6 +19,7 @@ from dewy.supervisor.launch import FIRST_FD, Launch, child_environment
 from dewy.supervisor.ledger import Ledger
 from dewy.supervisor.output import Capture, Relay, standard_outputs
 from dewy.supervisor.process import Process, spawn
+from dewy.supervisor.procfs import all_processes
 from dewy.supervisor.readiness import Notification, NotifySocket, NotReady, Progress, Ready, Wait, in_group, judge
 from dewy.supervisor.settings import SupervisorSettings
 from dewy.supervisor.sockets import Sockets
@@ -282,7 +283,7 @@ class Generation:
         poll = _SHORTEST_POLL
         for grace, then in ((self._settings.group_grace, signal.SIGKILL), (self._settings.kill_grace, None)):
             deadline = time.monotonic() + grace
-            while self._has_members():
+            while self._has_members(closely=poll == _LONGEST_POLL):
                 if time.monotonic() >= deadline:
                     break
                 await asyncio.sleep(poll)
@@ -292,8 +293,11 @@ class Generation:
             if then:
                 self._process.signal_group(then)
 
-    def _has_members(self) -> bool:
+    def _has_members(self, *, closely: bool) -> bool:
+        """Whether anybody is left in the group; looking closely costs more and tells zombies that nobody waits for."""
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-self.pid, os.WNOHANG)[0]:
                 pass  # as process 1 of a container dewy inherits them, and then they are zombies until it waits for them
-        return self._process.signal_group(0)
+        if not self._process.signal_group(0):
+            return False
+        return not closely or any(found.group == self.pid and found.state not in "ZX" for found in all_processes())
