@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from dewy.backends.file import FILE_ARTIFACT
+from dewy.backends.plugin import FILE_ARTIFACT
 from dewy.errors import ArtifactError
 from dewy.testing import ArtifactConformance
 from dewy.types import Stated
@@ -77,7 +77,7 @@ class ArtifactSuite(ArtifactConformance):
 
     __test__ = False
     backend = replace(FILE_ARTIFACT, open=lambda url, context: WireArtifact(url))
-    plugin = "dewy.backends"
+    plugin = "dewy.backends.plugin"
     interrupts = True
     resumes = True
 

@@ -6,7 +6,7 @@ import socket
 from contextlib import suppress
 from typing import Any
 
-from dewy.backends.memory import MEMORY_CACHE
+from dewy.backends.plugin import MEMORY_CACHE
 from dewy.types import Option
 from kit_mutants import Mutant, declared
 from kit_mutants_caches import MemorySuite

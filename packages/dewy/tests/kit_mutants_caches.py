@@ -14,8 +14,9 @@ from typing import Any, BinaryIO, ClassVar
 import pytest
 
 from dewy.backends.bounds import Bounds, bounds_of
-from dewy.backends.file import FILE_CACHE, FileCache
-from dewy.backends.memory import MEMORY_CACHE, MemoryCache
+from dewy.backends.file_cache import FileCache
+from dewy.backends.memory import MemoryCache
+from dewy.backends.plugin import FILE_CACHE, MEMORY_CACHE
 from dewy.errors import CacheError
 from dewy.testing import CacheConformance
 from dewy.testing.streams import SourceBroke
@@ -27,7 +28,7 @@ class FileSuite(CacheConformance):
 
     __test__ = False
     backend = FILE_CACHE
-    plugin = "dewy.backends"
+    plugin = "dewy.backends.plugin"
     pins = True
 
     @staticmethod
@@ -53,7 +54,7 @@ class MemorySuite(CacheConformance):
 
     __test__ = False
     backend = MEMORY_CACHE
-    plugin = "dewy.backends"
+    plugin = "dewy.backends.plugin"
     remote = False
     shared = False
     streams = False

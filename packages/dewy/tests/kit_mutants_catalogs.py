@@ -13,8 +13,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from dewy.backends.file import FILE_ARTIFACT, FILE_CATALOG, FileCatalog
+from dewy.backends.file_catalog import FileCatalog
 from dewy.backends.local import local_path
+from dewy.backends.plugin import FILE_ARTIFACT, FILE_CATALOG
 from dewy.errors import RegistryError
 from dewy.testing import CatalogConformance
 from dewy.types import CATALOG_OPTIONS, ListedFile, ListedVersion
@@ -41,7 +42,7 @@ class CatalogSuite(CatalogConformance):
 
     __test__ = False
     backend = FILE_CATALOG
-    plugin = "dewy.backends"
+    plugin = "dewy.backends.plugin"
     artifacts = (FILE_ARTIFACT,)
     attaches = True
 

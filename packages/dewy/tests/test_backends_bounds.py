@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dewy.backends.bounds import Bounds, Entry, parse_size, surplus
+from dewy.backends.bounds import Bounds, Entry, surplus
+from dewy.sizes import parse_size
 from dewy.backends.cachenames import encoded, file_name, is_long, key_of
 
 ENTRIES = st.lists(

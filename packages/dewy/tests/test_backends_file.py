@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from dewy.backends.file import FILE_ARTIFACT, FILE_CACHE, FILE_CATALOG, FileArtifact, FileCatalog
+from dewy.backends.file_artifact import FileArtifact
+from dewy.backends.file_catalog import FileCatalog
+from dewy.backends.plugin import FILE_ARTIFACT, FILE_CACHE, FILE_CATALOG
 from dewy.errors import ArtifactError, RegistryError, UsageError
 from dewy.testing import ArtifactConformance, CatalogConformance, TestContext
 from dewy.testing.streams import WriteOnly
@@ -56,7 +58,7 @@ class TestFileCatalog(CatalogConformance):
     """The kit."""
 
     backend = FILE_CATALOG
-    plugin = "dewy.backends"
+    plugin = "dewy.backends.plugin"
     artifacts = (FILE_ARTIFACT,)
     attaches = True
 
@@ -73,7 +75,7 @@ class TestFileArtifact(ArtifactConformance):
     """The kit."""
 
     backend = FILE_ARTIFACT
-    plugin = "dewy.backends"
+    plugin = "dewy.backends.plugin"
     remote = False
 
     @pytest.fixture

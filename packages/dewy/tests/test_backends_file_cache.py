@@ -18,7 +18,8 @@ import pytest
 
 from dewy import files
 from dewy.backends.bounds import Bounds
-from dewy.backends.file import FILE_CACHE, FileCache
+from dewy.backends.file_cache import FileCache
+from dewy.backends.plugin import FILE_CACHE
 from dewy.errors import CacheError
 from dewy.files import NewFile, sweep
 from dewy.testing import CacheConformance, TestContext
@@ -34,7 +35,7 @@ class TestFileCache(CacheConformance):
     """The kit."""
 
     backend = FILE_CACHE
-    plugin = "dewy.backends"
+    plugin = "dewy.backends.plugin"
     pins = True
 
     @pytest.fixture
@@ -239,7 +240,7 @@ WRITER = """
 import io, sys
 from pathlib import Path
 from dewy.backends.bounds import Bounds
-from dewy.backends.file import FileCache
+from dewy.backends.file_cache import FileCache
 
 class Source(io.BytesIO):
     def read(self, size=-1):

@@ -7,7 +7,8 @@ import io
 import pytest
 
 from dewy.backends.bounds import Bounds
-from dewy.backends.memory import MEMORY_CACHE, MemoryCache
+from dewy.backends.memory import MemoryCache
+from dewy.backends.plugin import MEMORY_CACHE
 from dewy.errors import CacheError, UsageError
 from dewy.testing import CacheConformance, FakeClock, TestContext
 from dewy.urls import parse_url
@@ -17,7 +18,7 @@ class TestMemoryCache(CacheConformance):
     """The kit."""
 
     backend = MEMORY_CACHE
-    plugin = "dewy.backends"
+    plugin = "dewy.backends.plugin"
     remote = False
     shared = False
     streams = False

@@ -195,8 +195,16 @@ def publish(registry: Path, version: str, *names: str) -> None:
 @pytest.mark.parametrize(
     ("names", "query", "line"),
     [
-        (["a_linux_amd64.tar.gz", "b_linux_amd64.tar.gz"], "", "v1.0.0 has 2 files that fit linux/amd64 equally well: a_linux"),
-        (["a_linux_amd64.tar.gz"], "?artifact=other.zip", "v1.0.0 has no file other.zip: its files are a_linux_amd64.tar.gz"),
+        (
+            ["a_linux_amd64.tar.gz", "b_linux_amd64.tar.gz"],
+            "",
+            "v1.0.0 has 2 files that fit linux/amd64 equally well: a_linux",
+        ),
+        (
+            ["a_linux_amd64.tar.gz"],
+            "?artifact=other.zip",
+            "v1.0.0 has no file other.zip: its files are a_linux_amd64.tar.gz",
+        ),
         (["a_windows_amd64.zip"], "", "v1.0.0 has no file that is known to fit linux/amd64"),
         ([], "", "v1.0.0 has no file"),
     ],

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from dewy.backends.http import HTTP_ARTIFACT
+from dewy.backends.plugin import HTTP_ARTIFACT
 from dewy.errors import ArtifactError, UsageError
 from dewy.http import HttpError
 from dewy.testing import ArtifactConformance, TestContext
@@ -46,7 +46,7 @@ class Downloads:
 
 class TestHttpArtifact(ArtifactConformance):
     backend = HTTP_ARTIFACT
-    plugin = "dewy.backends"
+    plugin = "dewy.backends.plugin"
     interrupts = True
     resumes = True
 

@@ -70,7 +70,7 @@ def test_every_test_of_the_kit_catches_something(kind: type[BackendConformance])
 def test_the_classes_of_the_kit_are_not_collected_and_their_subclasses_are(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
-        from dewy.backends.memory import MEMORY_CACHE
+        from dewy.backends.plugin import MEMORY_CACHE
         from dewy.testing import *
         from dewy.testing import TestContext
 

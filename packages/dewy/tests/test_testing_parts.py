@@ -102,7 +102,7 @@ def test_foreign_imports_are_what_is_neither_pythons_nor_dewys_nor_the_plugins_o
     )
     monkeypatch.syspath_prepend(tmp_path)
     assert foreign_imports("dewy_y") == {"some_sdk"}
-    assert foreign_imports("dewy.backends") == set()
+    assert foreign_imports("dewy.backends.plugin") == set()
     with pytest.raises(AssertionError, match="ZeroDivisionError"):
         foreign_imports("broken")
 

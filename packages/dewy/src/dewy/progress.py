@@ -5,20 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-__all__ = ["ProgressLine", "format_bytes"]
+from dewy.sizes import format_size
+
+__all__ = ["ProgressLine"]
 
 _EVERY = 0.1
 _WIDTH = 30
-
-
-def format_bytes(size: int) -> str:
-    """A number of bytes for people: ``512 B``, ``12.3 MiB``."""
-    value = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TiB"
 
 
 class ProgressLine:
@@ -40,7 +32,7 @@ class ProgressLine:
 
 def _line(name: str, size: int, total: int | None) -> str:
     if not total:
-        return f"{name}  {format_bytes(size)}"
+        return f"{name}  {format_size(size)}"
     filled = min(_WIDTH, _WIDTH * size // total)
     bar = "█" * filled + "░" * (_WIDTH - filled)
-    return f"{name}  {bar}  {100 * size // total:3d} %  {format_bytes(size)} of {format_bytes(total)}"
+    return f"{name}  {bar}  {100 * size // total:3d} %  {format_size(size)} of {format_size(total)}"

@@ -1,15 +1,15 @@
 """An application for the supervisor's tests, run as a program: answers each connection with one line about itself.
 
-    applications.py [key=value ...]
+applications.py [key=value ...]
 
-    boot=SECONDS       sleeps before it is ready
-    say=TEXT           sends TEXT to NOTIFY_SOCKET once it serves ("READY=1"), `|` between datagrams
-    early=TEXT         sends TEXT before it boots
-    late=SECONDS       says READY=1 only so long after it serves
-    fail=STATUS        prints a line and exits instead of serving
-    fail_file=PATH     the same, with status 7, while PATH exists
-    stubborn=1         ignores SIGTERM
-    work=SECONDS       each answer takes so long, also when SIGTERM comes meanwhile
+boot=SECONDS       sleeps before it is ready
+say=TEXT           sends TEXT to NOTIFY_SOCKET once it serves ("READY=1"), `|` between datagrams
+early=TEXT         sends TEXT before it boots
+late=SECONDS       says READY=1 only so long after it serves
+fail=STATUS        prints a line and exits instead of serving
+fail_file=PATH     the same, with status 7, while PATH exists
+stubborn=1         ignores SIGTERM
+work=SECONDS       each answer takes so long, also when SIGTERM comes meanwhile
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def main() -> None:
         notify(options["early"])
     time.sleep(float(options.get("boot", "0")))
     if "fail" in options or os.path.exists(options.get("fail_file", "")):  # noqa: PTH110 - light imports
-        print("about to fail", flush=True)
+        sys.stdout.write("about to fail\n")
         sys.exit(int(options.get("fail", "7")))
     sockets = inherited()
     if "late" in options:

@@ -1,6 +1,6 @@
 """A dewy that is going to be killed, run as a program: supervises, and says on its output when it is ready.
 
-    killed_dewy.py ROOT PORT COMMAND...
+killed_dewy.py ROOT PORT COMMAND...
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ async def main() -> None:
     launch = Launch(argv=tuple(argv), directory=Path(root), environ=dict(os.environ), version="v1")
     supervisor = Supervisor(means)
     await supervisor.start(launch)
-    print(supervisor.status.generations[0].pid, flush=True)
+    sys.stdout.write(f"{supervisor.status.generations[0].pid}\n")
+    sys.stdout.flush()
     await asyncio.Event().wait()
 
 

@@ -72,9 +72,9 @@ def open_files() -> list[str]:
     """What the descriptors of this process lead to."""
 
     def targets() -> Iterator[str]:
-        for name in os.listdir("/proc/self/fd"):
+        for entry in Path("/proc/self/fd").iterdir():
             with contextlib.suppress(OSError):
-                yield os.readlink(f"/proc/self/fd/{name}")
+                yield str(entry.readlink())
 
     return sorted(target.partition(":")[0] for target in targets())
 
@@ -132,9 +132,15 @@ class Supervised:
 
 @contextlib.asynccontextmanager
 async def supervised(
-    root: Path, settings: SupervisorSettings = QUICK, *, ports: int = 1, outputs: tuple[int | None, int | None] = (None, None),
-    speaks_notify: bool = False, learned: Callable[[], None] | None = None, **changes: Any,
-) -> AsyncIterator[Supervised]:  # fmt: skip
+    root: Path,
+    settings: SupervisorSettings = QUICK,
+    *,
+    ports: int = 1,
+    outputs: tuple[int | None, int | None] = (None, None),
+    speaks_notify: bool = False,
+    learned: Callable[[], None] | None = None,
+    **changes: Any,
+) -> AsyncIterator[Supervised]:
     """A supervisor that is stopped at the end, and has then left no process and no descriptor behind."""
     files, events = open_files(), Recorder()
     numbers = [free_port() for _ in range(ports)]

@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
+from supervision import run, supervised, until
 
 from dewy.errors import DewyError, StartError
 from dewy.supervisor import SupervisorBridge
-from supervision import run, supervised, until
 
 READY = "say=READY=1"
 

@@ -10,19 +10,23 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from supervision import run, supervised, until
 
 from dewy import events
 from dewy.errors import StartError
-from supervision import run, supervised, until
 
 READY = "say=READY=1"
 
 
-@pytest.mark.parametrize(("script", "how"), [("exit 3", "exit status 3"), ("exit 0", "exit status 0"), ("kill -9 $$", "killed by SIGKILL")])
+@pytest.mark.parametrize(
+    ("script", "how"), [("exit 3", "exit status 3"), ("exit 0", "exit status 0"), ("kill -9 $$", "killed by SIGKILL")]
+)
 def test_a_death_of_any_kind_is_told_with_the_last_words_and_it_comes_back(tmp_path: Path, script: str, how: str) -> None:
     async def scenario() -> None:
         async with supervised(tmp_path, start_grace=0.1) as it:
-            await it.supervisor.start(it.shell(f"sleep 0.3; test -e once && exec sleep 60; touch once; echo last words; {script}"))
+            await it.supervisor.start(
+                it.shell(f"sleep 0.3; test -e once && exec sleep 60; touch once; echo last words; {script}")
+            )
             old = it.pid
             await until(lambda: it.pid not in (0, old))
             (told,) = it.events.of(events.APPLICATION_CRASHED)
@@ -54,7 +58,9 @@ def test_a_crash_loop_slows_down_and_ends_when_the_cause_does(tmp_path: Path) ->
             await it.supervisor.start(it.launch(READY, f"fail_file={fail}"))
             fail.touch()
             os.kill(it.pid, signal.SIGKILL)
-            told = await until(lambda: it.events.of(events.APPLICATION_CRASHED)[4:] and it.events.of(events.APPLICATION_CRASHED))
+            told = await until(
+                lambda: it.events.of(events.APPLICATION_CRASHED)[4:] and it.events.of(events.APPLICATION_CRASHED)
+            )
             assert [crash["crashes"] for crash in told] == list(range(1, len(told) + 1))
             assert {crash["how"] for crash in told[1:]} == {"exit status 7"}
             delays = [float(str(crash["retry_seconds"])) for crash in told]

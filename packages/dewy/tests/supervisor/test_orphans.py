@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from supervision import APPLICATION, alive, free_port
 
 from dewy import events
 from dewy.supervisor import bind, parse_ports, stop_orphans
 from dewy.supervisor.ledger import Ledger, read_record
 from dewy.supervisor.procfs import all_processes, process_info
 from dewy.testing import Recorder
-from supervision import APPLICATION, alive, free_port
 
 KILLED = Path(__file__).with_name("killed_dewy.py")
 SERVER = (sys.executable, "-I", "-S", str(APPLICATION), "say=READY=1")
@@ -142,7 +142,9 @@ def test_a_shell_on_a_terminal_with_the_applications_environment_is_left_alone(t
     """Somebody looks for a fault with `env $(cat /proc/PID/environ …) sh`."""
     token = record(tmp_path)
     leader, follower = os.openpty()
-    script = f"import os, fcntl, termios, time\nfcntl.ioctl({follower}, termios.TIOCSCTTY, 0)\nprint(flush=True)\ntime.sleep(60)"
+    script = (
+        f"import os, fcntl, termios, time\nfcntl.ioctl({follower}, termios.TIOCSCTTY, 0)\nprint(flush=True)\ntime.sleep(60)"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", script], start_new_session=True, pass_fds=[follower], stdout=subprocess.PIPE,
         env={**os.environ, "DEWY_ROOT": str(tmp_path), "DEWY_INSTANCE": token},

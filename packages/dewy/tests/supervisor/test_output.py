@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from supervision import run, supervised, until
 
 from dewy import events
 from dewy.errors import StartError
 from dewy.supervisor.output import Tail
-from supervision import run, supervised, until
 
 READY = "say=READY=1"
 
@@ -57,7 +57,9 @@ def test_both_outputs_come_through_byte_by_byte(tmp_path: Path) -> None:
     async def scenario() -> None:
         with out.open("wb") as one, error.open("wb") as two:
             async with supervised(tmp_path, outputs=(one.fileno(), two.fileno())) as it:
-                await it.supervisor.start(it.shell("head -c 3000000 /dev/zero; printf 'a\\0b\\377'; echo oh >&2; exec sleep 60"))
+                await it.supervisor.start(
+                    it.shell("head -c 3000000 /dev/zero; printf 'a\\0b\\377'; echo oh >&2; exec sleep 60")
+                )
                 await until(lambda: out.stat().st_size == 3_000_004)
                 await until(lambda: error.read_bytes() == b"oh\n")
         assert out.read_bytes().endswith(b"\0\0a\0b\xff")

@@ -15,7 +15,7 @@ from dewy.supervisor import Launch, SupervisorSettings, parse_ports
 from dewy.supervisor.exits import describe_exit, explain_exit
 from dewy.supervisor.governor import CrashGovernor
 from dewy.supervisor.launch import Mark, child_environment
-from dewy.supervisor.readiness import NotReady, Notification, Progress, Ready, Wait, judge, parse_notification
+from dewy.supervisor.readiness import Notification, NotReady, Progress, Ready, Wait, judge, parse_notification
 
 SETTINGS = SupervisorSettings()
 
@@ -23,9 +23,7 @@ SETTINGS = SupervisorSettings()
 def environment(environ: dict[str, str], *specs: str) -> dict[str, str]:
     launch = Launch(argv=("app",), directory=Path("/srv/app"), environ=environ, version="v1")
     mark = Mark(Path("/srv/app"), "token")
-    return child_environment(
-        launch, addresses=parse_ports(specs), generation=3, notify_socket="@dewy-x", mark=mark
-    )
+    return child_environment(launch, addresses=parse_ports(specs), generation=3, notify_socket="@dewy-x", mark=mark)
 
 
 class TestEnvironment:
@@ -120,7 +118,9 @@ class TestVerdict:
         assert isinstance(judge(progress, SETTINGS, 600), NotReady)
 
     @given(
-        st.builds(Progress, began=st.just(0.0), must_say=st.booleans(), said_ready=st.booleans(), extended=st.floats(0, 1e6)),
+        st.builds(
+            Progress, began=st.just(0.0), must_say=st.booleans(), said_ready=st.booleans(), extended=st.floats(0, 1e6)
+        ),
         st.sampled_from(["auto", "notify", "grace"]),
         st.floats(0, 1e4),
     )

@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from supervision import open_files, run, supervised, until
 
 from dewy import events
 from dewy.errors import StartError
-from dewy.supervisor.readiness import NotifySocket, Notification
-from supervision import run, supervised, until
+from dewy.supervisor.readiness import Notification, NotifySocket
 
 
 def test_it_is_ready_when_it_says_so_and_not_before(tmp_path: Path) -> None:
@@ -48,7 +48,11 @@ def test_one_that_says_nothing_is_ready_when_it_has_stayed_up(tmp_path: Path) ->
 def test_one_that_exits_is_not_ready_whatever_its_status(tmp_path: Path, ready: str) -> None:
     async def scenario() -> None:
         async with supervised(tmp_path, ready=ready) as it:
-            for script, how in (("exit 0", "exit status 0"), ("exit 3", "exit status 3"), ("kill -9 $$", "killed by SIGKILL")):
+            for script, how in (
+                ("exit 0", "exit status 0"),
+                ("exit 3", "exit status 3"),
+                ("kill -9 $$", "killed by SIGKILL"),
+            ):
                 with pytest.raises(StartError, match=f"v1 is not ready: it ended with {how}"):
                     await it.supervisor.swap(it.shell(script))
             assert it.supervisor.status.state == "idle"
@@ -104,7 +108,9 @@ def test_an_application_that_has_said_so_once_must_say_so_from_then_on(tmp_path:
         async with supervised(tmp_path, start_timeout=1, learned=lambda: learned.append(True)) as it:
             await it.supervisor.start(it.launch("say=READY=1"))
             first = it.pid
-            with pytest.raises(StartError, match="within 1s, as earlier versions did. If it no longer does, .*--ready grace"):
+            with pytest.raises(
+                StartError, match=r"within 1s, as earlier versions did\. If it no longer does, .*--ready grace"
+            ):
                 await it.supervisor.swap(it.launch(version="v2"))
             assert (it.pid, learned, it.supervisor.speaks_notify) == (first, [True], True)
             await it.supervisor.swap(it.launch("boot=0.5", "say=READY=1", version="v3"))
@@ -185,11 +191,11 @@ class TestNotifySocket:
             notify = NotifySocket(heard.append, lambda _pid: False)
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
                 sender.connect(f"\0{notify.address[1:]}")
-                before = len(os.listdir("/proc/self/fd"))
+                before = open_files()
                 for _ in range(5):
                     socket.send_fds(sender, [b"READY=1\nFDSTORE=1"], [0, 1])
                 await until(lambda: len(heard) == 5)
-                assert len(os.listdir("/proc/self/fd")) == before
+                assert open_files() == before
             notify.close()
 
         run(scenario())

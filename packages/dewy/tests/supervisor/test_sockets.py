@@ -8,12 +8,12 @@ import stat
 from pathlib import Path
 
 import pytest
+from supervision import free_port
 
 from dewy.errors import HostError
 from dewy.supervisor import bind, parse_ports
 from dewy.supervisor.sockets import lift
 from dewy.testing import Recorder
-from supervision import free_port
 
 
 def listen(*specs: str, directory: Path | None = None):
@@ -31,7 +31,9 @@ def test_a_tcp_socket_listens_blocking_with_the_whole_backlog_and_is_not_inherit
         assert not listener.socket.get_inheritable()
         backlog = int(Path("/proc/sys/net/core/somaxconn").read_text())
         # struct tcp_info of a listening socket has its backlog in tcpi_sacked
-        assert int.from_bytes(listener.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)[28:32], "little") == backlog
+        assert (
+            int.from_bytes(listener.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)[28:32], "little") == backlog
+        )
     assert events.texts() == [f"listening on 127.0.0.1:{port}"]
 
 
@@ -131,7 +133,11 @@ class TestUnixSockets:
 
     def test_a_live_one_whose_queue_is_full_is_refused_at_once(self, tmp_path: Path) -> None:
         path = tmp_path / "app.sock"
-        with socket.socket(socket.AF_UNIX) as other, socket.socket(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as two:
+        with (
+            socket.socket(socket.AF_UNIX) as other,
+            socket.socket(socket.AF_UNIX) as one,
+            socket.socket(socket.AF_UNIX) as two,
+        ):
             other.bind(str(path))
             other.listen(0)
             for client in (one, two):

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from supervision import Supervised, run, supervised, until
 
 from dewy.errors import StartError
-from supervision import Supervised, run, supervised, until
 
 REPORT = """
 import json, os, signal, sys
@@ -176,7 +176,7 @@ def test_what_cannot_be_run_is_named_and_costs_a_generation(tmp_path: Path, argv
 def test_a_working_directory_that_is_gone_is_named(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with supervised(tmp_path, ports=0) as it:
-            with pytest.raises(StartError, match="the working directory .* is not there"):
+            with pytest.raises(StartError, match=r"the working directory .* is not there"):
                 await it.supervisor.swap(replace(it.shell("exit 0"), directory=tmp_path / "gone"))
 
     run(scenario())
@@ -188,7 +188,7 @@ def test_a_program_of_another_platform_is_explained(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with supervised(tmp_path, ports=0) as it:
-            with pytest.raises(StartError, match="exit status 126.*another platform"):
+            with pytest.raises(StartError, match=r"exit status 126.*another platform"):
                 await it.supervisor.swap(it.program("./foreign"))
 
     run(scenario())

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from supervision import Supervised, alive, children, open_files, run, supervised, until
 
 from dewy import events
 from dewy.errors import DewyError, StartError
-from supervision import Supervised, alive, children, open_files, run, supervised, until
 
 READY = "say=READY=1"
 

@@ -1,6 +1,7 @@
 """Safe unpacking of an artifact (R34, R35): nothing an archive says is trusted.
 
-``formats`` and ``paths`` are the pure rules; ``tar`` and ``zip`` read members, ``streams`` and ``zstd`` decompress, ``tree`` writes.
+``formats`` and ``paths`` are the pure rules; ``tar`` and ``zip`` read members, ``streams`` and ``zstd`` decompress, and
+``tree`` writes.
 """
 
 from dewy.archive.formats import archive_format

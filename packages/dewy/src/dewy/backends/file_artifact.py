@@ -9,10 +9,10 @@ from typing import BinaryIO
 
 from dewy.backends.local import PIECE, fail_as, local_path, open_plain
 from dewy.errors import ArtifactError
-from dewy.types import Artifact, Backend, Context, Stated
+from dewy.types import Artifact, Stated
 from dewy.urls import BackendURL
 
-__all__ = ["FILE_ARTIFACT", "FileArtifact"]
+__all__ = ["FileArtifact", "open_artifact"]
 
 
 class FileArtifact:
@@ -55,13 +55,6 @@ class FileArtifact:
             return os.read(fd, PIECE)
 
 
-def _open(url: BackendURL, context: Context) -> Artifact:
+def open_artifact(url: BackendURL) -> Artifact:
+    """Opens the artifact that a URL names. Raises UsageError for a URL it cannot work with."""
     return FileArtifact(local_path(url, "artifact"))
-
-
-FILE_ARTIFACT: Backend[Artifact] = Backend(
-    schemes=("file",),
-    summary="a file on this host",
-    examples=("file:///srv/releases/v1.4.0/myapp_linux_amd64.tar.gz",),
-    open=_open,
-)

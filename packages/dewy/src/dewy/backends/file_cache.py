@@ -17,15 +17,15 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from dewy.backends.bounds import Bounds, Entry, bound_options, bounds_of, surplus
+from dewy.backends.bounds import Bounds, Entry, bounds_of, surplus
 from dewy.backends.cachenames import CURRENT, PINNED, TAG, encoded, file_name, is_long, key_of
 from dewy.backends.local import PIECE, fail_as, local_path, open_plain
 from dewy.errors import CacheError
 from dewy.files import NewFile, is_temporary, sweep
-from dewy.types import Backend, Cache, Context
+from dewy.types import Cache, Context
 from dewy.urls import BackendURL
 
-__all__ = ["FILE_CACHE", "FileCache"]
+__all__ = ["FileCache", "open_cache"]
 
 _TAG_TEXT = (
     b"Signature: 8a477f597d28d172789f06886806bc55\n"  # fixed by https://bford.info/cachedir/
@@ -190,15 +190,7 @@ def _is_foreign(entry: os.DirEntry[str]) -> bool:
     return not ours and entry.is_file(follow_symlinks=False)
 
 
-def _open(url: BackendURL, context: Context) -> Cache:
+def open_cache(url: BackendURL, context: Context) -> Cache:
+    """Opens the cache that a URL names. Raises UsageError for a URL it cannot work with."""
     is_default = not url.host and not url.path
     return FileCache(context.cache_directory if is_default else local_path(url, "cache"), bounds_of(url))
-
-
-FILE_CACHE: Backend[Cache] = Backend(
-    schemes=("file",),
-    summary="a directory on this host, dewy's own unless the URL names one",
-    examples=("file://", "file:///var/cache/dewy/myapp?keep=40&max-size=10G"),
-    open=_open,
-    options=bound_options(keep=20, size="5G"),
-)

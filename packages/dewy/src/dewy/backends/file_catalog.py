@@ -12,10 +12,10 @@ from pathlib import Path
 from dewy.backends.local import fail_as, local_path, utc
 from dewy.errors import RegistryError
 from dewy.files import NewFile, sweep
-from dewy.types import CATALOG_OPTIONS, Backend, Catalog, Context, ListedFile, ListedVersion
+from dewy.types import Catalog, ListedFile, ListedVersion
 from dewy.urls import BackendURL
 
-__all__ = ["FILE_CATALOG", "FileCatalog"]
+__all__ = ["FileCatalog", "open_catalog"]
 
 _UNFINISHED = (".part", ".tmp")
 """Endings of files that somebody is still writing; so are those with a leading dot, as rsync has them."""
@@ -98,14 +98,6 @@ def _is_text(name: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
-def _open(url: BackendURL, context: Context) -> Catalog:
+def open_catalog(url: BackendURL) -> Catalog:
+    """Opens the registry that a URL names. Raises UsageError for a URL it cannot work with."""
     return FileCatalog(local_path(url, "registry"))
-
-
-FILE_CATALOG: Backend[Catalog] = Backend(
-    schemes=("file",),
-    summary="a directory on this host: <path>/<version>/<artifact>",
-    examples=("file:///srv/releases/myapp", "file:///srv/releases/myapp?pre-release=true&artifact=myapp.tar.gz"),
-    open=_open,
-    options=CATALOG_OPTIONS,
-)

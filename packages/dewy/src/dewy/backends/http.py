@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO
 
 from dewy.errors import ArtifactError, UsageError
-from dewy.types import Artifact, Backend, Context, Stated
+from dewy.types import Artifact, Context, Stated
 from dewy.urls import BackendURL
 
 if TYPE_CHECKING:
     from dewy.http import HttpClient
 
-__all__ = ["HTTP_ARTIFACT", "HttpArtifact"]
+__all__ = ["HttpArtifact", "open_artifact"]
 
 
 class HttpArtifact:
@@ -35,16 +35,8 @@ class HttpArtifact:
             raise ArtifactError(error.message, error.hint) from error
 
 
-def _open(url: BackendURL, context: Context) -> Artifact:
+def open_artifact(url: BackendURL, context: Context) -> Artifact:
+    """Opens the artifact that a URL names. Raises UsageError for a URL it cannot work with."""
     if not url.host:
         raise UsageError(f"the artifact URL {url} names no host", "It takes the form https://host/path/file")
     return HttpArtifact(url.raw, context.http)
-
-
-HTTP_ARTIFACT: Backend[Artifact] = Backend(
-    schemes=("https", "http"),
-    summary="a file of any web server",
-    examples=("https://downloads.example.com/myapp/1.4.0/myapp_linux_amd64.tar.gz", "http://127.0.0.1:8080/myapp.tar.gz"),
-    open=_open,
-    options=None,
-)

@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from dewy.backends.bounds import Bounds, Entry, bound_options, bounds_of, surplus
+from dewy.backends.bounds import Bounds, Entry, bounds_of, surplus
 from dewy.errors import CacheError
-from dewy.types import Backend, Cache, Context
+from dewy.types import Cache
 from dewy.urls import BackendURL
 
-__all__ = ["MEMORY_CACHE", "MemoryCache"]
+__all__ = ["MemoryCache", "open_cache"]
 
 
 @dataclass(slots=True)
@@ -123,14 +123,6 @@ def _read_up_to(source: BinaryIO, most: int) -> bytes:
     return content.getvalue()
 
 
-def _open(url: BackendURL, context: Context) -> Cache:
+def open_cache(url: BackendURL) -> Cache:
+    """Opens the cache that a URL names. Raises UsageError for a URL it cannot work with."""
     return MemoryCache(bounds_of(url))
-
-
-MEMORY_CACHE: Backend[Cache] = Backend(
-    schemes=("memory",),
-    summary="this process's memory, gone when it ends",
-    examples=("memory://", "memory://?keep=4&max-size=64M"),
-    open=_open,
-    options=bound_options(keep=20, size="256M"),
-)

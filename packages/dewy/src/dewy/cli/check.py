@@ -70,9 +70,9 @@ def _check(settings: Settings) -> int:
 
 
 def _describe(release: Release) -> str:
-    from dewy.progress import format_bytes
+    from dewy.sizes import format_size
 
-    facts = [format_bytes(release.size)] if release.size is not None else []
+    facts = [format_size(release.size)] if release.size is not None else []
     facts += release.digests
     return f"{release.artifact} ({', '.join(facts)})" if facts else release.artifact
 

@@ -6,7 +6,6 @@ Every option also reads an environment variable ``DEWY_<OPTION>``.
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from dewy.durations import parse_duration
+from dewy.sizes import parse_size
 
 if TYPE_CHECKING:
     from dewy.settings import Settings
@@ -47,10 +47,10 @@ class _Size(click.ParamType[int]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        match = re.fullmatch(r"([0-9]{1,15})\s*([kmgt]?)(?:i?b)?", value.strip().lower())
-        if not match or int(match[1]) == 0:
+        try:
+            return parse_size(value)
+        except ValueError:
             self.fail(f"{value!r} is not a size. It takes one such as 500000, 512MiB or 10GiB", param, ctx)
-        return int(match[1]) << (10 * " kmgt".index(match[2] or " "))
 
 
 SECONDS, SIZE = _Seconds(), _Size()
