@@ -263,6 +263,24 @@ def test_a_failed_report_changes_nothing(world: World) -> None:
     assert world.said.names[-1] == "report.failed"
 
 
+def test_a_fault_of_ours_leaves_everything_as_it_was(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.publish("v1.0.0")
+    world.deploy()
+    before = world.releases()
+
+    def swap(_release: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(world.processes, "swap", swap)
+    world.publish("v1.1.0")
+    with pytest.raises(DeploymentFailed, match=r"deploying v1\.1\.0 failed: ZeroDivisionError: a bug\. This is a fault of dewy"):
+        world.deploy()
+    assert world.serving() == "v1.0.0"
+    assert world.releases() == before
+    assert world.pipeline.state.pending is None
+    assert world.pipeline.state.held == ()
+
+
 # ------------------------------------------------------------------------------------------------- after a restart
 
 

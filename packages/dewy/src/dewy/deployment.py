@@ -15,7 +15,7 @@ from typing import Protocol
 
 from dewy import events
 from dewy.archive import Limits, unpack
-from dewy.errors import DewyError, StartError, from_os_error
+from dewy.errors import DewyError, StartError, as_dewy_error, from_os_error
 from dewy.fetch import Fetched, Fetcher
 from dewy.files import sweep
 from dewy.hooks import DeployHooks
@@ -123,7 +123,8 @@ class Pipeline:
         attempt = self._begin(release, reason)
         try:
             self._carry_out(attempt)
-        except (DewyError, OSError) as error:
+        except Exception as error:
+            # also a fault of ours must leave everything as it was
             raise self._fail(attempt, error) from error
 
     def _carry_out(self, attempt: _Attempt) -> None:
@@ -158,7 +159,7 @@ class Pipeline:
             if self.application:
                 self.application.swap(deployed)
             self._finish(attempt)
-        except DewyError as error:
+        except Exception as error:
             raise self._fail(attempt, error) from error
 
     def _begin(self, release: Release, reason: str) -> _Attempt:
@@ -224,9 +225,9 @@ class Pipeline:
 
     # ------------------------------------------------------------------------------------------------- when it fails
 
-    def _fail(self, attempt: _Attempt, error: DewyError | OSError) -> DeploymentFailed:
+    def _fail(self, attempt: _Attempt, error: Exception) -> DeploymentFailed:
         """Everything back as it was; the version is held if it is its own fault that it does not start."""
-        cause = error if isinstance(error, DewyError) else from_os_error(error, f"deploying {attempt.release.version}")
+        cause = as_dewy_error(error, f"deploying {attempt.release.version}")
         # a first version is not held: there is nothing better to serve, and its surroundings may come up yet
         held = isinstance(cause, StartError) and attempt.previous is not None
         if held:

@@ -117,3 +117,17 @@ def from_os_error(error: OSError, doing: str) -> DewyError:
     where = f" ({error.filename})" if error.filename else ""
     kind = HostError if error.errno in _HOST_FAULTS else DewyError
     return kind(f"{doing} failed: {error.strerror or error}{where}", _CURES.get(error.errno or 0, ""))
+
+
+def as_dewy_error(error: Exception, doing: str) -> DewyError:
+    """Any error as a sentence: dewy's own as it is, the operating system's explained, others named as a fault of dewy.
+
+    Args:
+        error: What was raised.
+        doing: What dewy was doing: "deploying v1.2.0".
+    """
+    if isinstance(error, DewyError):
+        return error
+    if isinstance(error, OSError):
+        return from_os_error(error, doing)
+    return DewyError(f"{doing} failed: {type(error).__name__}: {error}", "This is a fault of dewy: please report it")
