@@ -65,6 +65,8 @@ def test_more_directories_than_the_limit_are_refused(sandbox: Sandbox, form: str
 
 @pytest.mark.parametrize("name", ["tool.gz", "tool.zst", "tool.xz", "tool"])
 def test_a_bare_executable_beyond_the_limit_is_refused(sandbox: Sandbox, name: str) -> None:
+    beyond = packed(EXECUTABLE + bytes(MIB), name)
+    sandbox.refuses(beyond, name, "goes beyond the limit of 1048576 bytes unpacked", limits=FEW)
     sandbox.refuses(packed(EXECUTABLE + bytes(5 * MIB), name), name, "beyond", limits=FEW)
 
 
@@ -230,9 +232,9 @@ def test_a_disk_without_room_for_more_files_is_the_hosts_fault(sandbox: Sandbox,
 
 
 def test_a_file_that_cannot_grow_is_the_hosts_fault(sandbox: Sandbox) -> None:
-    """A write that takes a part of the piece, then fails."""
+    """A write takes a part of the last piece, and only the next one would fail."""
     source = sandbox.root / "downloads/artifact"
-    source.write_bytes(gzip.compress(tarred([Entry("large", os.urandom(3 * MIB))])))
+    source.write_bytes(gzip.compress(tarred([Entry("large", os.urandom(MIB + 2000))])))
     with sandbox.untouched():
         with file_size_limit(MIB + 1000), pytest.raises(HostError, match="File too large"):
             unpack(source, "app.tar.gz", sandbox.into)

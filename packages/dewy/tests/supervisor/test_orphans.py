@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -198,9 +199,27 @@ def test_the_token_stays_for_the_life_of_the_root(tmp_path: Path) -> None:
 
 def test_a_ledger_that_can_no_longer_be_written_does_not_fail(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
-    (tmp_path / ".dewy" / "generations.tmp").mkdir()
-    ledger.add(os.getpid())
-    ledger.close(5)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        ledger.add(os.getpid())
+        ledger.close(5)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     found = read_record(tmp_path)
     assert found
     assert found.groups == ()
+
+
+def test_a_shorter_record_leaves_nothing_of_a_longer_one(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    with stranger(tmp_path) as process:
+        for _ in range(200):
+            ledger.add(process.pid)
+        ledger.remove(process.pid)
+        ledger.add(os.getpid())
+        ledger.close(5)
+    found = read_record(tmp_path)
+    assert found
+    assert [group.pid for group in found.groups] == [os.getpid()]
+    assert (tmp_path / ".dewy" / "generations.json").stat().st_size > 4096

@@ -177,4 +177,5 @@ class TestWords:
         assert "another platform" in explain_exit(126)
         assert "not found" in explain_exit(127)
         assert "memory" in explain_exit(-signal.SIGKILL)
+        assert "foreground" in explain_exit(0)
         assert explain_exit(1) == ""

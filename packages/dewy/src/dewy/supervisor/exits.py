@@ -35,6 +35,8 @@ def explain_exit(code: int | None) -> str:
             "A program was not found: its loader or interpreter if it is the application itself"
             " (built for another C library?), or one that it runs"
         )
+    if code == 0:
+        return "An application stays in the foreground: one that puts itself into the background cannot be supervised"
     if code == -signal.SIGKILL:
         return "Somebody killed it: when memory is short the kernel does, and says so in its log (`dmesg`)"
     return ""

@@ -66,6 +66,10 @@ def read_record(root: Path) -> Record | None:
     return record if record.token and all(group.pid > 1 for group in groups) else None
 
 
+_PAGE = 4096
+"""Bytes that the file has at least; spaces fill it up, so that a shorter record leaves nothing of a longer one."""
+
+
 def _encode(record: Record) -> bytes:
     groups = [{"pid": group.pid, "started": group.started} for group in record.groups]
     data = {"token": record.token, "boot": record.boot, "session": record.session, "groups": groups}
@@ -88,11 +92,16 @@ class Ledger:
     def __init__(self, root: Path) -> None:
         found = read_record(root)
         self.mark = Mark(root, found.token if found else secrets.token_hex(16))
-        self._path = _path(root)
-        self._temporary = self._path.with_suffix(".tmp")
         self._record = Record(self.mark.token, _boot_or_none(), os.getsid(0))
-        self._path.parent.mkdir(mode=0o700, exist_ok=True)
-        self._write(self._record)
+        path = _path(root)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self._size = max(_PAGE, os.fstat(self._descriptor).st_size)
+        try:
+            self._write(self._record)
+        except OSError:
+            os.close(self._descriptor)
+            raise
         self._queue: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="ledger of generations", daemon=True)
         self._thread.start()
@@ -120,15 +129,16 @@ class Ledger:
         while record := self._queue.get():
             with contextlib.suppress(OSError):  # the mark in the environment is still there; the next change tries again
                 self._write(record)
+        os.close(self._descriptor)
 
     def _write(self, record: Record) -> None:
-        """Replaces the file for readers of this boot; nothing need survive a power cut, in which the processes end too."""
-        descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(descriptor, _encode(record))
-        finally:
-            os.close(descriptor)
-        os.rename(self._temporary, self._path)  # noqa: PTH104 - at every swap: plain calls cost a third
+        """Writes the whole file at one blow, so that a dewy which is killed has done it or not.
+
+        No renaming and no syncing, at every swap: nothing here need survive a power cut, in which the processes end too.
+        """
+        content = _encode(record)
+        self._size = max(self._size, len(content))
+        os.pwrite(self._descriptor, content.ljust(self._size), 0)
 
 
 def _boot_or_none() -> str:

@@ -98,17 +98,15 @@ class Capture:
 
     def close(self) -> None:
         """Ends the passing on. A process that still has a write end meets a closed pipe."""
-        self._relay.remove(self._sources)
+        if not self.ended.is_set():
+            self._relay.remove(self._sources)
 
     def source_ended(self) -> None:
         """Called by the relay's thread when a pipe has come to its end."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self._loop.call_soon_threadsafe(self._count_down)
-
-    def _count_down(self) -> None:
         self._open -= 1
         if not self._open:
-            self.ended.set()
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(self.ended.set)
 
 
 def _pipe(floor: int, undo: contextlib.ExitStack) -> tuple[int, int]:
