@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dewy.backends.bounds import Bounds, Entry, surplus
-from dewy.sizes import parse_size
 from dewy.backends.cachenames import encoded, file_name, is_long, key_of
+from dewy.sizes import parse_size
 
 ENTRIES = st.lists(
     st.builds(Entry, st.text("abcdefgh", max_size=3), st.integers(0, 100), st.integers(0, 5)),

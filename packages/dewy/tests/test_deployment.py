@@ -273,7 +273,7 @@ def test_a_fault_of_ours_leaves_everything_as_it_was(world: World, monkeypatch: 
 
     monkeypatch.setattr(world.processes, "swap", swap)
     world.publish("v1.1.0")
-    with pytest.raises(DeploymentFailed, match=r"deploying v1\.1\.0 failed: ZeroDivisionError: a bug\. This is a fault of dewy"):
+    with pytest.raises(DeploymentFailed, match=r"deploying v1\.1\.0 failed: ZeroDivisionError: a bug\. This is a fault"):
         world.deploy()
     assert world.serving() == "v1.0.0"
     assert world.releases() == before

@@ -36,8 +36,10 @@ def test_five_swaps_under_load_lose_no_connection(tmp_path: Path) -> None:
             for number in range(2, 7):
                 await it.supervisor.swap(it.launch(READY, "work=0.002", version=f"v{number}"))
                 await it.only(it.pid)
+                count = len(seen)
+                await until(lambda: len(seen) > count + 20)  # noqa: B023 - awaited in this round
             stop.set()
-            assert sum(await asyncio.gather(*clients)) > 100
+            assert min(await asyncio.gather(*clients)) > 0
             assert set(seen) == {1, 2, 3, 4, 5, 6}
             status = it.supervisor.status
             assert status.current
