@@ -14,7 +14,7 @@ from dewy.errors import ArtifactError
 from dewy.testing.backend import BackendConformance, needs
 from dewy.testing.context import TestContext
 from dewy.testing.failures import fails_well
-from dewy.testing.streams import WriteOnly, peak_memory
+from dewy.testing.streams import WriteOnly, assert_same, peak_memory
 from dewy.types import Artifact, Stated
 
 __all__ = ["ArtifactConformance", "ArtifactStore", "check_stated"]
@@ -78,7 +78,7 @@ class ArtifactConformance(BackendConformance):
         """Every byte, none more, and what is stated of them is true."""
         to = WriteOnly()
         stated = self._artifact(store.put("app_linux_amd64.tar.gz", content), context).download(to.as_binary_io())
-        assert to.content == content, f"{to.size} bytes arrived, which are not the {len(content)} that were stored"
+        assert_same(to.content, content, "what arrived is not what was stored")
         check_stated(stated, content)
 
     @pytest.mark.parametrize("name", ["my app (1).tar.gz", "prílohy-приложение.zip", "a+b%20c&d=e;f,g~h@i.bin"])
@@ -141,7 +141,7 @@ class ArtifactConformance(BackendConformance):
         content = os.urandom(2 * _MEBIBYTE)
         to = WriteOnly()
         stated = self._artifact(store.put_cut("cut.bin", content, 1), context).download(to.as_binary_io())
-        assert to.content == content
+        assert_same(to.content, content)
         check_stated(stated, content)
 
     def _artifact(self, url: str, context: TestContext) -> Artifact:

@@ -17,7 +17,7 @@ from dewy.testing.cache_fixtures import KEY, all_at_once, digest_in, rest_of, va
 from dewy.testing.cache_pins import PinningCacheTests
 from dewy.testing.context import TestContext
 from dewy.testing.failures import fails_well
-from dewy.testing.streams import Generated, SourceBroke, Stingy, breaking, peak_memory
+from dewy.testing.streams import Generated, SourceBroke, Stingy, assert_same, breaking, peak_memory
 from dewy.types import AtomicCache, Cache, PinningCache
 
 __all__ = ["CacheConformance"]
@@ -60,21 +60,21 @@ class CacheConformance(AtomicCacheTests, PinningCacheTests):
         """An empty value is a value."""
         write(cache, KEY, value)
         for reader in (cache, reopen()):
-            assert value_in(reader, KEY) == value
+            assert_same(value_in(reader, KEY), value)
             assert list(reader.keys()) == [KEY]
 
     def test_short_reads_of_the_source_are_no_end(self, cache: Cache) -> None:
         """Sockets and pipes give what they have."""
         value = os.urandom(10_000)
         cache.write(KEY, Stingy(value))
-        assert value_in(cache, KEY) == value
+        assert_same(value_in(cache, KEY), value)
 
     def test_value_is_replaced(self, cache: Cache, reopen: Callable[[], Cache]) -> None:
         """By a shorter one, a longer one, an empty one; none is left over."""
         for value in (b"long" * 1_000_000, b"short", b"longer than that", b""):
             write(cache, KEY, value)
-            assert value_in(cache, KEY) == value
-            assert value_in(reopen(), KEY) == value
+            assert_same(value_in(cache, KEY), value)
+            assert_same(value_in(reopen(), KEY), value)
         assert list(cache.keys()) == [KEY]
 
     def test_value_is_deleted(self, cache: Cache, reopen: Callable[[], Cache]) -> None:
@@ -145,7 +145,7 @@ class CacheConformance(AtomicCacheTests, PinningCacheTests):
 
         cache.write(KEY, _Observed(b"x" * 3 * _MEBIBYTE, look))
         assert seen == [(None, []), (None, [])], "a value can be seen while it is being written"
-        assert value_in(other, KEY) == b"x" * 3 * _MEBIBYTE
+        assert_same(value_in(other, KEY), b"x" * 3 * _MEBIBYTE)
 
     def test_reader_never_gets_a_mixture(self, cache: Cache, reopen: Callable[[], Cache]) -> None:
         """Who reads while a value is replaced or deleted gets the old one to its end, or an error."""
@@ -160,7 +160,7 @@ class CacheConformance(AtomicCacheTests, PinningCacheTests):
             with stream, contextlib.suppress(CacheError, OSError):
                 begun = stream.read(1000)
                 change()
-                assert begun + rest_of(stream) == b"a" * 2 * _MEBIBYTE, "the reader got a mixture, or half a value"
+                assert_same(begun + rest_of(stream), b"a" * 2 * _MEBIBYTE, "the reader got a mixture, or half a value")
 
     def test_concurrent_writers_and_readers(self, cache: Cache, reopen: Callable[[], Cache]) -> None:
         """However they come, a reader gets what one writer wrote."""
@@ -177,7 +177,7 @@ class CacheConformance(AtomicCacheTests, PinningCacheTests):
             for _ in range(rounds * 2):
                 value = value_in(mine, KEY) or b""
                 assert len(value) == size, "a reader got half a value"
-                assert value == value[:1] * size, "a reader got a mixture of two values"
+                assert_same(value, value[:1] * size, "a reader got a mixture of two values")
 
         all_at_once([*(partial(write_often, number) for number in range(1, 4)), *[read_often] * 3])
         assert list(cache.keys()) == [KEY]

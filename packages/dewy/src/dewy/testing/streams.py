@@ -8,7 +8,7 @@ import tracemalloc
 from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
-__all__ = ["Generated", "SourceBroke", "Stingy", "WriteOnly", "breaking", "peak_memory"]
+__all__ = ["Generated", "SourceBroke", "Stingy", "WriteOnly", "assert_same", "breaking", "peak_memory"]
 
 _BLOCK = bytes(range(256)) * 256  # 64 KiB
 
@@ -117,6 +117,17 @@ class WriteOnly:
     def as_binary_io(self) -> BinaryIO:
         """Itself, as the type that the protocol of artifacts has."""
         return cast(BinaryIO, self)
+
+
+def assert_same(got: bytes | None, expected: bytes, what: str = "what is read is not what was written") -> None:
+    """Asserts that bytes are the same, and tells where they differ: a comparison by pytest takes minutes for megabytes."""
+    if got == expected:
+        return
+    if got is None:
+        raise AssertionError(f"{what}: nothing in place of {len(expected)} bytes")
+    pairs = enumerate(zip(got, expected, strict=False))
+    at = next((number for number, (one, other) in pairs if one != other), min(len(got), len(expected)))
+    raise AssertionError(f"{what}: {len(got)} bytes in place of {len(expected)}, the first difference at {at}")
 
 
 def peak_memory(call: Callable[[], object]) -> int:
