@@ -14,7 +14,7 @@ import pytest
 
 from load import Load
 from publishing import Archive, Directory, pack
-from running import Running, dewy, eventually, free_port, running
+from running import DEWY, Running, dewy, environment, eventually, free_port, running
 
 
 def options(registry: Directory, root: Path, port: int) -> list[str]:
@@ -174,3 +174,20 @@ def test_a_hanging_hook_hinders_neither_a_restart_nor_a_stop(registry: Directory
         began = time.monotonic()
         assert process.stop() == 0
         assert time.monotonic() - began < 15
+
+
+def test_whoever_starts_dewy_may_have_left_signals_ignored_and_streams_closed(
+    registry: Directory, root: Path, go_archive: Archive
+) -> None:
+    port = free_port()
+    registry.publish("v1.0.0", go_archive("v1.0.0"))
+    words = " ".join([*DEWY, "server", *options(registry, root, port), "--", "./current/myapp"])
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", f"trap '' CHLD HUP USR1 PIPE; exec {words} <&- >&- 2>&-"], env=environment()
+    )
+    try:
+        with Load(port, kept=0, slow=0) as load:
+            eventually(lambda: load.answers["v1.0.0"] > 20)
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from dewy.backends.http import HTTP_ARTIFACT
+from dewy.backends.plugin import HTTP_ARTIFACT
 from dewy.testing import CatalogConformance
 from dewy_registry_index import INDEX
 

@@ -129,7 +129,7 @@ def test_a_million_members_in_a_zip_are_refused_quickly(sandbox: Sandbox, honest
     data = entry[:start] + central + record + locator + struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, *[0xFFFF] * 2, 1, 1, 0)
     begun = time.process_time()
     sandbox.refuses(data, "app.zip", "beyond the limit of 100000 members" if honest else "more members than the 100000")
-    assert time.process_time() - begun < 15
+    assert time.process_time() - begun < (2 if honest else 15)
 
 
 # ---------------------------------------------------------------------------------------------------------------- memory

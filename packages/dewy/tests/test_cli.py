@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,6 @@ def run_python(code: str) -> str:
         ([*SERVER, "--keep-releases", "1", "--", "x"], "Invalid value for '--keep-releases'"),
         ([*SERVER, "--max-size", "lots", "--", "x"], "Invalid value for '--max-size': 'lots' is not a size"),
         (["server", "--registry", "shelf://x", "--", "x"], "no registry plugin handles shelf:// (installed: "),
-        (["server", "--registry", "ghr://o/r", "--", "x"], "Install it: pip install dewy-registry-ghr"),
         (["server", "--registry", "releases", "--", "x"], "'releases' is not a URL"),
         (
             ["server", "--registry", "file:///srv?colour=red", "--", "x"],
@@ -56,8 +56,6 @@ def run_python(code: str) -> str:
             ["server", "--registry", "file:///srv?pre-release=maybe", "--", "x"],
             "option 'pre-release' in the registry URL file:///srv?pre-release=maybe is 'maybe'. It takes true or false",
         ),
-        ([*SERVER, "--notifier", "slack://ops", "--", "x"], "Install it: pip install dewy-notifier-slack"),
-        ([*SERVER, "--cache", "redis://localhost", "--", "x"], "Install it: pip install dewy-cache-redis"),
         (["assets", "--registry", "file:///srv", "-p", "8000"], "No such option"),
         (["deploy"], "No such command 'deploy'"),
     ],
@@ -70,6 +68,23 @@ def test_wrong_use_is_status_2_and_one_clear_line(arguments: list[str], line: st
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "distribution"),
+    [
+        (["--registry", "ghr://owner/repo"], "dewy-registry-ghr"),
+        (["--registry", "file:///srv", "--cache", "redis://localhost"], "dewy-cache-redis"),
+        (["--registry", "file:///srv", "--notifier", "slack://ops"], "dewy-notifier-slack"),
+    ],
+)
+def test_a_backend_that_is_not_installed_is_named(tmp_path: Path, options: list[str], distribution: str) -> None:
+    if any(distribution == installed.name for installed in distributions()):
+        pytest.skip(f"{distribution} is installed here")
+    done = dewy("server", *options, "--", "x", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"Install it: pip install {distribution}\n")
+    assert done.stderr.count("\n") == 1
 
 
 def test_options_come_from_the_environment_too(tmp_path: Path) -> None:

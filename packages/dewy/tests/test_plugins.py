@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dewy.errors import PluginError, UsageError
-from dewy.plugins import Plugins, load_plugins
+from dewy.plugins import KNOWN_DISTRIBUTIONS, Plugins, load_plugins
 from dewy.testing import TestContext, write_distribution
 
 PLUGIN = """
@@ -97,8 +97,9 @@ def test_a_broken_plugin_is_a_row_with_its_reason_and_breaks_nothing_else(
 
 
 def test_a_missing_backend_names_what_to_install() -> None:
+    builtin = Plugins(plugin for plugin in load_plugins({}).all if plugin.distribution == "dewy")
     with pytest.raises(UsageError) as caught:
-        load_plugins({}).find("registry", "ghr://owner/repo")
+        builtin.find("registry", "ghr://owner/repo")
     assert str(caught.value).startswith("no registry plugin handles ghr:// (installed: ")
     assert str(caught.value).endswith("Install it: pip install dewy-registry-ghr")
 
@@ -110,10 +111,11 @@ def test_an_unknown_scheme_says_what_is_installed() -> None:
         load_plugins({}).find("cache", "shelf://x")
 
 
-def test_a_broken_backend_is_named_where_it_is_missed(install: Install) -> None:
-    install("dewy-registry-ghr", "import no_such_sdk")
-    with pytest.raises(UsageError, match="dewy-registry-ghr is installed but broken: ModuleNotFoundError"):
-        load_plugins({}).find("registry", "ghr://owner/repo")
+def test_a_broken_backend_is_named_where_it_is_missed(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KNOWN_DISTRIBUTIONS, "shelf", "dewy-registry-shelf")
+    install("dewy-registry-shelf", "import no_such_sdk")
+    with pytest.raises(UsageError, match="dewy-registry-shelf is installed but broken: ModuleNotFoundError"):
+        load_plugins({}).find("registry", "shelf://box")
 
 
 def test_two_plugins_for_one_scheme_are_both_named_and_one_can_be_disabled(install: Install) -> None:

@@ -48,8 +48,7 @@ def serve(settings: Settings, level: Level, form: LogFormat) -> int:
         UsageError: The settings do not fit what is installed, or do not go together.
         DewyError: The root directory or a socket cannot be had.
     """
-    for number in _OTHER_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)  # until the loop is there: none of them may end dewy (R84)
+    _settle_process()
     addresses = parse_ports(settings.ports)
     redactor = Redactor(settings.environ)
     stream = EventStream(redactor)
@@ -61,6 +60,13 @@ def serve(settings: Settings, level: Level, form: LogFormat) -> int:
         with bind(addresses, stream.emit, settings.root) as sockets:
             asyncio.run(_Service(settings, wiring, stream, sockets).run(progress))
     return 0
+
+
+def _settle_process() -> None:
+    """Makes up for what whoever started dewy may have left behind."""
+    for number in _OTHER_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # until the loop is there: none of them may end dewy (R84)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, nobody learns how a child has ended
 
 
 @contextlib.contextmanager

@@ -260,7 +260,7 @@ class _SparseMap:
 
     def _next(self) -> int:
         while (line := self._text.partition(b"\n"))[1] == b"":
-            if len(self._text) > BLOCK or self.bytes + BLOCK > min(self._stored, _MAX_EXTENDED):
+            if self.bytes + BLOCK > min(self._stored, _MAX_EXTENDED):
                 raise Refusal("has a sparse map that cannot be read")
             self._text += self._stream.exactly(BLOCK)
             self.bytes += BLOCK

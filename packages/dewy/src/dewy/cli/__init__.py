@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -50,7 +51,18 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command and ends the process: status 0, 1 for a failure, 2 for wrong use, each told in one line."""
+    _open_standard_streams()
     sys.exit(_run(arguments))
+
+
+def _open_standard_streams() -> None:
+    """A standard stream that was closed by whoever started dewy must not become the number of a file or a socket."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 def _run(arguments: list[str] | None) -> int:
