@@ -12,8 +12,8 @@ ROOT = Path(__file__).parent
 
 @impl
 def tox_add_core_config(core_conf: ConfigSet) -> None:
-    """Adds them to what plain ``tox`` runs, before the last one, end to end. Called by tox before it reads the list."""
+    """Adds them to what plain ``tox`` runs. Called by tox before it reads the list."""
     found = [
         path.parent.name for folder in ("packages", "examples") for path in sorted(ROOT.glob(f"{folder}/*/pyproject.toml"))
     ]
-    core_conf["env_list"].envs[-1:-1] = found
+    core_conf["env_list"].envs.extend(found)

@@ -89,31 +89,32 @@ def test_the_newest_version_can_be_taken_back(store: Store, root: Path, go_archi
         process.wait_for("deployment.done", version="v2.1.0")
 
 
-def test_with_its_store_down_a_host_serves_comes_up_and_catches_up(tmp_path: Path, root: Path, go_archive: Archive) -> None:
+def test_with_its_store_down_a_host_serves_comes_up_and_catches_up(store: Store, root: Path, go_archive: Archive) -> None:
     port = free_port()
-    with SeaweedFS(tmp_path / "seaweed") as server:
-        server.client().create_bucket(Bucket="releases")
-        store = Store(server, "myapp")
-        store.publish("v1.0.0", go_archive("v1.0.0"))
-        arguments = ["server", *options(store, root, port), "--", "./current/myapp"]
-        with running(*arguments, **server.environ) as process:
+    store.publish("v1.0.0", go_archive("v1.0.0"))
+    arguments = ["server", *options(store, root, port), "--", "./current/myapp"]
+    try:
+        with running(*arguments, **store.server.environ) as process:
             process.wait_for("deployment.done", version="v1.0.0")
-            server.stop()
+            store.server.stop()
             failed = process.wait_for("registry.failed", seconds=60)
-            assert server.endpoint in failed["error"]
+            assert store.server.endpoint in failed["error"]
             with Load(port) as load:
                 eventually(lambda: load.requests > 100)
             assert load.failures == []
-        with running(*arguments, **server.environ) as process:
+        with running(*arguments, **store.server.environ) as process:
             process.wait_for("dewy.ready")
             with Load(port) as load:
                 eventually(lambda: load.requests > 100)
-                server.start()
+                store.server.start()
                 store.publish("v1.1.0", go_archive("v1.1.0"))
                 process.wait_for("deployment.done", version="v1.1.0", seconds=90)
                 load.wait_for("v1.1.0")
             assert load.failures == []
             assert process.of("registry.recovered")
+    finally:
+        store.server.stop()
+        store.server.start()
 
 
 def test_check_shows_what_would_be_deployed_and_changes_nothing(store: Store, root: Path) -> None:

@@ -14,7 +14,7 @@ from publishing import Archive, Directory, pack, python_archive
 from running import free_port, running
 
 
-def test_a_go_server_is_swapped_twenty_times_under_load_and_not_one_request_fails(
+def test_a_go_server_is_swapped_under_load_and_not_one_request_fails(
     registry: Directory, root: Path, go_archive: Archive
 ) -> None:
     port = free_port()
@@ -24,14 +24,14 @@ def test_a_go_server_is_swapped_twenty_times_under_load_and_not_one_request_fail
         dewy.wait_for("deployment.done", version="v1.0.0")
         with Load(port) as load:
             load.wait_for("v1.0.0")
-            for number in range(1, 21):
+            for number in range(1, 6):
                 version = f"v1.{number}.0"
                 registry.publish(version, go_archive(f"v1.{number % 3}.0"))
                 dewy.wait_for("deployment.done", version=version)
-            dewy.wait_for("generation.stopped", count=20)
+            dewy.wait_for("generation.stopped", count=5)
         assert load.failures == []
-        assert load.requests > 1000
-    assert [e["version"] for e in dewy.of("deployment.done")] == [f"v1.{number}.0" for number in range(21)]
+        assert load.requests > 300
+    assert [e["version"] for e in dewy.of("deployment.done")] == [f"v1.{number}.0" for number in range(6)]
 
 
 @pytest.mark.parametrize(

@@ -260,7 +260,11 @@ ZIPS = {
     "an archive before it": (TWO + TWO, "has something before its beginning"),
     "something after it": (TWO + b"x", "has something after its end"),
     "no end": (TWO[:-22], "no central directory at its end"),
-    "giant symlink": (zipped([GOOD, link("evil", "x" * 5000)]), "'evil'", "a target of more than 1024 bytes"),
+    "giant symlink": (
+        zipped([GOOD, link("evil", "x" * 5000)]),
+        "'evil'",
+        "is a symlink with a target of more than 1024 bytes",
+    ),
     "damaged symlink": (
         patched(zipped([link("evil", "xyz")]), (LOCAL, 14, b"\1\1"), (CENTRAL, 16, b"\1\1")),
         "'evil'",

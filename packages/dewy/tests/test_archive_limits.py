@@ -20,7 +20,7 @@ import zstandard
 
 from archives import BLOCK, EXECUTABLE, FORMATS, PLAIN_TARS, Entry, Sandbox, build, header, packed, patched, tarred, zipped
 from dewy.archive import Limits, unpack
-from dewy.errors import HostError
+from dewy.errors import ArchiveError, HostError
 from hostile_disk import as_nobody, file_size_limit
 
 MIB = 1 << 20
@@ -115,6 +115,20 @@ def test_a_million_members_in_a_tar_are_refused_quickly(sandbox: Sandbox) -> Non
         distinct + rest + gzip.compress(bytes(1024)), "app.tar.gz", "'f0100000'", "beyond the limit of 100000 members"
     )
     assert time.process_time() - start < 15
+
+
+def test_a_crowd_is_counted_before_it_is_written(sandbox: Sandbox) -> None:
+    source, seen = sandbox.root / "downloads/artifact", [0]
+    source.write_bytes(gzip.compress(empty_files(20_001) + bytes(1024)))
+
+    def look() -> None:
+        seen[0] += 1
+        if seen[0] % 1000 == 0:
+            seen.append(len(os.listdir(sandbox.into)))  # noqa: PTH208 - quick
+
+    with pytest.raises(ArchiveError, match="'f0020000' goes beyond the limit of 20000 members"):
+        unpack(source, "app.tar.gz", sandbox.into, Limits(max_members=20_000), progress=look)
+    assert 1000 < max(seen[1:]) <= 5000
 
 
 @pytest.mark.parametrize("honest", [True, False])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import zlib
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from archives import packed
 from dewy.archive.members import Refusal
-from dewy.archive.streams import Stream, decoded
+from dewy.archive.streams import Stream, decoded, inflated
 
 CODECS = ("gz", "bz2", "xz", "zst")
 CONTENT = random.Random(5).randbytes(3000) + b"text " * 60_000 + bytes(500_000)
@@ -33,6 +34,14 @@ def test_the_cut_of_the_input_does_not_matter(codec: str, size: int) -> None:
 @pytest.mark.parametrize("codec", CODECS)
 def test_no_piece_is_large(codec: str) -> None:
     assert max(map(len, decoded(cut(packed(bytes(5_000_000), codec), 65536), codec))) <= 1 << 18
+
+
+def test_the_last_bits_of_deflate_are_not_lost() -> None:
+    """They can all be read while output still waits."""
+    for size in range((1 << 18) - 3, (1 << 18) + 300):
+        deflate = zlib.compressobj(9, wbits=-15)
+        data = deflate.compress(bytes(size)) + deflate.flush()
+        assert sum(map(len, inflated(iter([data])))) == size
 
 
 @settings(deadline=None, max_examples=60)
