@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -221,6 +222,60 @@ def test_other_bytes_than_stated_are_never_unpacked(world: World) -> None:
     assert world.leftovers() == []
 
 
+def state_sums(world: World, version: str, digest: str, name: str = "checksums.txt") -> None:
+    (world.registry / version / name).write_text(f"{digest}  shop.tar.gz\n")
+
+
+@pytest.mark.parametrize("name", ["checksums.txt", "shop.tar.gz.sha256", "SHA256SUMS"])
+def test_a_checksum_file_beside_the_artifact_must_match(world: World, name: str) -> None:
+    artifact = world.publish("v1.0.0")
+    state_sums(world, "v1.0.0", "0" * 64, name)
+    with pytest.raises(DeploymentFailed, match="is not what was published"):
+        world.deploy()
+    assert world.releases() == []
+    state_sums(world, "v1.0.0", hashlib.sha256(artifact.read_bytes()).hexdigest(), name)
+    world.deploy()
+    assert world.serving() == "v1.0.0"
+
+
+def test_a_cached_artifact_is_held_against_the_checksum_file_too(world: World) -> None:
+    artifact = world.publish("v1.0.0")
+    state_sums(world, "v1.0.0", hashlib.sha256(artifact.read_bytes()).hexdigest())
+    world.deploy()
+    world.publish("v1.1.0")
+    world.deploy()
+    state_sums(world, "v1.0.0", "0" * 64)
+    world.withdraw("v1.1.0")
+    with pytest.raises(DeploymentFailed, match="is not what was published"):
+        world.deploy()
+    assert world.serving() == "v1.1.0"
+
+
+def test_a_checksum_file_that_is_much_too_large_is_not_taken_in(world: World) -> None:
+    world.publish("v1.0.0")
+    (world.registry / "v1.0.0" / "checksums.txt").write_bytes(b"x" * (2 << 20))
+    with pytest.raises(DeploymentFailed, match=r"checksums\.txt is larger than 1048576 bytes"):
+        world.deploy()
+
+
+def test_digests_can_be_required_or_done_without(tmp_path: Path) -> None:
+    world = World(tmp_path, verify="required")
+    artifact = world.publish("v1.0.0")
+    with pytest.raises(DeploymentFailed, match=r"nothing states a digest of shop\.tar\.gz of v1\.0\.0"):
+        world.deploy()
+    state_sums(world, "v1.0.0", hashlib.sha512(artifact.read_bytes()).hexdigest())
+    world.deploy()
+    changed = world.publish("v1.0.0", b"changed")
+    state_sums(world, "v1.0.0", hashlib.sha256(changed.read_bytes()).hexdigest())
+    with pytest.raises(DeploymentFailed, match=r"is not what was deployed under that version.*Publish it as a new version"):
+        world.deploy()
+    assert world.serving() == "v1.0.0"
+    world.start_dewy(verify="off")
+    state_sums(world, "v1.0.0", "0" * 64)
+    world.deploy()
+    assert world.serving() == "changed"
+
+
 def test_the_same_bytes_published_again_are_no_deployment(world: World) -> None:
     artifact = world.publish("v1.0.0")
     world.deploy()
@@ -239,6 +294,8 @@ def test_other_bytes_under_the_same_version_are_deployed(world: World) -> None:
     world.deploy()
     assert world.serving() == "changed"
     assert len(world.releases()) == 2
+    (changed,) = world.said.of(events.ARTIFACT_CHANGED)
+    assert changed["digest"] != changed["previous_digest"]
 
 
 def test_old_releases_go_and_their_artifacts_may(tmp_path: Path) -> None:

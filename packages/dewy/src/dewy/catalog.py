@@ -45,7 +45,7 @@ class CatalogRegistry:
                 break
             files = list(self._catalog.files(version))
             if not is_remains(version, files):
-                return release_of(version, artifact_of(version, files, platform, self._rules, self._clock()))
+                return release_of(version, artifact_of(version, files, platform, self._rules, self._clock()), files)
             left = [other for other in left if other != version]
         raise nothing_to_run(versions, self._rules)
 

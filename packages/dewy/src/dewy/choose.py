@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from dewy.audit import is_entry
+from dewy.checksums import checksum_files
 from dewy.errors import RegistryError, ReleasePending
 from dewy.platforms import best_fits
 from dewy.types import ListedFile, ListedVersion, Platform, Release
@@ -122,8 +123,14 @@ def is_remains(version: ListedVersion, files: Iterable[ListedFile]) -> bool:
     return all(map(is_entry, names)) and (bool(names) or version.published is None)
 
 
-def release_of(version: ListedVersion, file: ListedFile) -> Release:
-    """The release that a version and its artifact make, with everything that the listing states of the bytes."""
+def release_of(version: ListedVersion, file: ListedFile, files: Iterable[ListedFile] = ()) -> Release:
+    """The release that a version and its artifact make, with everything that the listing states of the bytes.
+
+    Args:
+        version: The version.
+        file: Its artifact.
+        files: All its files, among which may be some with checksums.
+    """
     return Release(
         version=version.tag,
         artifact=file.name,
@@ -132,6 +139,7 @@ def release_of(version: ListedVersion, file: ListedFile) -> Release:
         digests=(file.digest,) if file.digest else (),
         fingerprint=file.fingerprint,
         published=version.published,
+        checksums=checksum_files(file.name, files),
     )
 
 

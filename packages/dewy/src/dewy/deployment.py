@@ -15,7 +15,7 @@ from typing import Protocol
 
 from dewy import events
 from dewy.archive import Limits, unpack
-from dewy.errors import DewyError, StartError, as_dewy_error, from_os_error
+from dewy.errors import ArtifactError, DewyError, StartError, as_dewy_error, from_os_error
 from dewy.fetch import Fetched, Fetcher
 from dewy.files import sweep
 from dewy.hooks import DeployHooks
@@ -132,6 +132,7 @@ class Pipeline:
             if self._is_what_runs(attempt, fetched):
                 return
             attempt.deployment = replace(attempt.deployment, digest=fetched.digest)
+            self._notice_other_bytes(attempt, fetched)
             attempt.phase = "before"
             self._hooks.ask(attempt.deployment)
             attempt.phase = "unpack"
@@ -193,6 +194,22 @@ class Pipeline:
         self._emit(events.ARTIFACT_UNCHANGED, version=release.version, artifact=release.artifact)
         return True
 
+    def _notice_other_bytes(self, attempt: _Attempt, fetched: Fetched) -> None:
+        """A version whose bytes have changed is refused where digests are required, else deployed with a warning."""
+        current, release = attempt.previous, attempt.release
+        if current is None or current.version != release.version or not current.digest:
+            return
+        if self._settings.verify == "required":
+            raise ArtifactError(
+                f"{release.artifact} of {release.version} is not what was deployed under that version: "
+                f"{fetched.digest} in place of {current.digest}",
+                "Publish it as a new version",
+            )
+        self._emit(
+            events.ARTIFACT_CHANGED,
+            version=release.version, artifact=release.artifact, digest=fetched.digest, previous_digest=current.digest,
+        )  # fmt: skip
+
     def _unpack(self, attempt: _Attempt, fetched: Fetched) -> None:
         settings, name = self._settings, attempt.deployment.directory.name
         limits = Limits(max_bytes=settings.max_size, max_members=settings.max_members)
@@ -219,7 +236,7 @@ class Pipeline:
             artifact=deployed.artifact, digest=deployed.digest, directory=deployed.directory,
         )  # fmt: skip
         self._hooks.follow(attempt.deployment, Result("deployed", seconds))
-        self._tell_registry(attempt.release, None)
+        self._tell_registry(attempt, None)
         self.keeper.keep(replace(self.state, pending=None))
         self.prune()
 
@@ -236,7 +253,7 @@ class Pipeline:
         failure = DeploymentFailed(attempt.phase, cause, held=held, seconds=self._since(attempt.began))
         outcome: Outcome = "vetoed" if attempt.phase == "before" else "failed"
         self._hooks.follow(attempt.deployment, Result(outcome, failure.seconds, str(cause)))
-        self._tell_registry(attempt.release, str(cause))
+        self._tell_registry(attempt, str(cause))
         return failure
 
     def _hold(self, attempt: _Attempt, reason: str) -> None:
@@ -303,7 +320,10 @@ class Pipeline:
             next="it is on hold until the registry offers another" if failure.held else retry,
         )  # fmt: skip
 
-    def _tell_registry(self, release: Release, error: str | None) -> None:
+    def _tell_registry(self, attempt: _Attempt, error: str | None) -> None:
+        digest = (attempt.deployment.digest,) if attempt.deployment.digest else ()
+        digests = tuple(dict.fromkeys((*digest, *attempt.release.digests)))
+        release = replace(attempt.release, digests=digests)
         report = Report(release=release, command=self._settings.command, host=self._host, at=_now(), error=error)
         try:
             self._report(report)

@@ -109,6 +109,10 @@ ARTIFACT_UNCHANGED = EventKind(
     "info",
     "{artifact} of {version} was published again with the same bytes: nothing to do",
 )
+ARTIFACT_CHANGED = EventKind(
+    "artifact.changed", "warn", "{version} was published again with other bytes: {artifact} is deployed anew",
+    more=("digest", "previous_digest"), title="{version} was published again with other bytes",
+)  # fmt: skip
 RELEASE_UNPACKED = EventKind("release.unpacked", "info", "{version} is unpacked in {directory}", more=("seconds", "members"))
 RELEASE_SWITCHED = EventKind("release.switched", "info", "current leads to {version} ({directory})")
 RELEASE_REVERTED = EventKind("release.reverted", "warn", "current leads to {version} ({directory}) again")

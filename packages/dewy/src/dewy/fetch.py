@@ -12,11 +12,12 @@ import io
 import json
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 
+from dewy.checksums import LARGEST, parse_checksums
 from dewy.digests import PRIMARY, new_hasher, verify
 from dewy.errors import ArtifactError, CacheError, PluginError, from_os_error
 from dewy.events import ARTIFACT_CACHED, ARTIFACT_DOWNLOADED, CACHE_FAILED, CACHE_RECOVERED
@@ -103,7 +104,7 @@ class Fetcher:
         self._plugins, self._context = runtime.plugins, runtime.context
         self._guard, self._waker, self._emit = runtime.guard, runtime.waker, runtime.emit
         self._directory = runtime.settings.state_directory / "tmp"
-        self._max_size = runtime.settings.max_size
+        self._max_size, self._mode = runtime.settings.max_size, runtime.settings.verify
         self._cache, self._progress = cache, progress
         self._cache_works = True
         self._pinned: tuple[Deployed, ...] = ()
@@ -125,7 +126,8 @@ class Fetcher:
         path = self._directory / secrets.token_hex(8)
         try:
             try:
-                fetched = self._from_cache(release, path) or self._from_source(release, path)
+                stated = self._stated_beforehand(release)
+                fetched = self._from_cache(release, path, stated) or self._from_source(release, path, stated)
             except OSError as error:
                 raise from_os_error(error, f"fetching {release.artifact} of {release.version}") from error
             yield fetched
@@ -144,8 +146,10 @@ class Fetcher:
             keys = [key for release in needed for key in (cache_key(release), cache_key(release) + _FACTS_SUFFIX)]
             self._with_cache("remembering what is in use", lambda: cache.pin(keys))
 
-    def _from_cache(self, release: Release, path: Path) -> Fetched | None:
+    def _from_cache(self, release: Release, path: Path, stated: Sequence[Stated]) -> Fetched | None:
         """The cached artifact, if there is one and it is still what was put there and what is stated now."""
+        if self._mode == "required" and not _any_digest(stated):
+            return None  # the source itself may state one
         key = cache_key(release)
         try:
             with path.open("wb") as file:
@@ -153,7 +157,7 @@ class Fetcher:
                 digest = self._with_cache("reading an artifact", lambda: self._copy_out(key, release, sink), sink)
             if not digest:
                 return None
-            verify(path, release.artifact, sink.digest, [_stated(release), Stated(digests=(digest,))])
+            verify(path, release.artifact, sink.digest, [*stated, Stated(digests=(digest,))])
         except ArtifactError:
             # not what it should be any more: the store may be damaged, or the version was published anew
             self._with_cache("removing an artifact", lambda: self._cache.delete(key + _FACTS_SUFFIX))
@@ -184,24 +188,12 @@ class Fetcher:
                 return {}
         return facts if isinstance(facts, dict) else {}
 
-    def _from_source(self, release: Release, path: Path) -> Fetched:
-        artifact = self._plugins.artifact(release.url, self._context)
-        plugin = str(self._plugins.find("artifact", release.url).plugin)
+    def _from_source(self, release: Release, path: Path, stated: Sequence[Stated]) -> Fetched:
         started = self._waker.monotonic()
         with path.open("wb") as file:
             sink = self._sink(file, release)
-            what = f"downloading {release.artifact}"
-            try:
-                stated = self._guard.call(
-                    plugin,
-                    what,
-                    lambda: artifact.download(cast(BinaryIO, sink)),
-                    limit=_STALL,
-                    alive=lambda: sink.last_write,
-                )
-            finally:
-                sink.abandoned = True
-        verify(path, release.artifact, sink.digest, [_stated(release), stated])
+            by_source = self._download(release.url, release.artifact, sink)
+        self._verify(release, path, sink.digest, [*stated, by_source])
         seconds = round(self._waker.monotonic() - started, 3)
         self._emit(
             ARTIFACT_DOWNLOADED,
@@ -210,6 +202,44 @@ class Fetcher:
         fetched = Fetched(path, sink.digest, sink.size)
         self._to_cache(release, fetched)
         return fetched
+
+    def _download(self, url: str, name: str, sink: _Sink) -> Stated:
+        """Has the artifact plugin of a URL write into a sink; what the source states of the bytes."""
+        plugin = str(self._plugins.find("artifact", url).plugin)
+        artifact = self._plugins.artifact(url, self._context)
+        try:
+            return self._guard.call(
+                plugin,
+                f"downloading {name}",
+                lambda: artifact.download(cast(BinaryIO, sink)),
+                limit=_STALL,
+                alive=lambda: sink.last_write,
+            )
+        finally:
+            sink.abandoned = True
+
+    def _stated_beforehand(self, release: Release) -> list[Stated]:
+        """What the registry's listing and the checksum files beside the artifact state of it."""
+        if self._mode == "off":
+            return []
+        stated = [Stated(release.size, release.digests)]
+        for file in release.checksums:
+            content = io.BytesIO()
+            sink = _Sink(content, file.name, LARGEST, self._waker.monotonic, lambda _size: None)
+            self._download(file.url, file.name, sink)
+            stated.append(Stated(digests=parse_checksums(content.getvalue(), file.name, release.artifact)))
+        return stated
+
+    def _verify(self, release: Release, path: Path, digest: str, stated: Sequence[Stated]) -> None:
+        """Holds what has arrived against what is stated. Raises ArtifactError."""
+        if self._mode == "off":
+            return
+        if self._mode == "required" and not _any_digest(stated):
+            raise ArtifactError(
+                f"nothing states a digest of {release.artifact} of {release.version}",
+                "Publish checksums.txt beside it, or do not ask for --verify required",
+            )
+        verify(path, release.artifact, digest, stated)
 
     def _to_cache(self, release: Release, fetched: Fetched) -> None:
         """Puts an artifact into the cache. The facts about it come last: without them it does not count."""
@@ -259,5 +289,5 @@ def _source(release: Release) -> str:
     return hashlib.sha256(release.url.encode()).hexdigest()
 
 
-def _stated(release: Release) -> Stated:
-    return Stated(release.size, release.digests)
+def _any_digest(stated: Sequence[Stated]) -> bool:
+    return any(statement.digests for statement in stated)

@@ -10,9 +10,10 @@ from typing import Literal
 from dewy.errors import UsageError
 from dewy.types import Command
 
-__all__ = ["MIN_INTERVAL", "ReadyMode", "Settings", "cache_directory"]
+__all__ = ["MIN_INTERVAL", "ReadyMode", "Settings", "VerifyMode", "cache_directory"]
 
 ReadyMode = Literal["auto", "notify", "grace"]
+VerifyMode = Literal["off", "auto", "required"]
 
 MIN_INTERVAL = 0.1
 """Seconds between polls that cannot be undercut: a typing error must not become an attack on the registry."""
@@ -39,6 +40,7 @@ class Settings:
         start_timeout: How long one that says when it is ready may take.
         stop_timeout: How long it may take to finish what it is doing before it is killed.
         ready: How readiness is told: see :mod:`dewy.supervisor.readiness`.
+        verify: What is trusted about bytes: see :mod:`dewy.fetch`.
         keep_releases: How many release directories stay.
         max_size: Bytes that an artifact may have, packed and unpacked.
         max_members: Files that an archive may have.
@@ -60,6 +62,7 @@ class Settings:
     start_timeout: float = 30.0
     stop_timeout: float = 30.0
     ready: ReadyMode = "auto"
+    verify: VerifyMode = "auto"
     keep_releases: int = 7
     max_size: int = 10 << 30
     max_members: int = 100_000

@@ -191,6 +191,7 @@ class Release:
         fingerprint: Changes when the bytes do; see :class:`ListedFile`.
         published: When the version was published.
         id: The registry's own name for this answer, given back in the report (gRPC).
+        checksums: Files beside the artifact that may state digests of it.
     """
 
     version: str
@@ -201,6 +202,7 @@ class Release:
     fingerprint: str | None = None
     published: datetime | None = None
     id: str = ""
+    checksums: tuple[ListedFile, ...] = ()
 
 
 Command = Literal["server", "assets"]

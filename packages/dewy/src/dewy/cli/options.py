@@ -86,6 +86,10 @@ def deployment_options(function: F) -> F:
             _option("--after-deploy-hook", metavar="CMD", default="", help="Shell command run when the version runs."),
             _option("--hook-timeout", type=SECONDS, default="5m", show_default=True, help="How long a hook may run."),
             _option(
+                "--verify", type=click.Choice(["off", "auto", "required"]), default="auto", show_default=True,
+                help="Whether bytes must be what is stated of them: never, where something is stated, or always.",
+            ),
+            _option(
                 "--keep-releases", metavar="N", type=click.IntRange(min=2), default=7, show_default=True,
                 help="How many release directories stay.",
             ),
@@ -168,7 +172,7 @@ def settings_of(command: Command, options: dict[str, Any]) -> Settings:
         **{
             name: options[name]
             for name in (
-                "interval", "hook_timeout", "keep_releases", "max_size", "max_members",
+                "interval", "hook_timeout", "verify", "keep_releases", "max_size", "max_members",
                 "ready", "start_grace", "start_timeout", "stop_timeout",
             )
             if name in options
