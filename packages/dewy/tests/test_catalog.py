@@ -12,7 +12,7 @@ import pytest
 from dewy.audit import parse_entry
 from dewy.backends.file_catalog import FileCatalog
 from dewy.catalog import CatalogRegistry
-from dewy.choose import GRACE
+from dewy.choose import GRACE, Rules
 from dewy.errors import RegistryError, ReleasePending
 from dewy.types import ListedFile, ListedVersion, Platform, Registry, Report
 
@@ -35,7 +35,7 @@ def publish(store: Path, tag: str, *names: str, at: datetime = NOW - timedelta(d
 
 
 def registry(store: Path, *, pre_release: bool = False, artifact: str | None = None, now: datetime = NOW) -> CatalogRegistry:
-    return CatalogRegistry(FileCatalog(store), pre_release=pre_release, artifact=artifact, clock=lambda: now)
+    return CatalogRegistry(FileCatalog(store), Rules(pre_release=pre_release, artifact=artifact), lambda: now)
 
 
 def reported(store: Path, error: str | None = None) -> list[str]:
@@ -96,7 +96,7 @@ def test_a_registry_without_versions_says_so(store: Path) -> None:
     with pytest.raises(RegistryError, match="the registry has no versions"):
         registry(store).current(LINUX)
     publish(store, "nightly", "app.tar.gz")
-    with pytest.raises(RegistryError, match="no semantic version among nightly"):
+    with pytest.raises(RegistryError, match="no version of the form asked for among nightly"):
         registry(store).current(LINUX)
 
 
@@ -129,7 +129,7 @@ class ReadOnlyStore:
 
 def test_a_store_that_takes_no_entries_is_a_registry_too() -> None:
     """Its lists may be generators, and a report to it does nothing."""
-    asked = CatalogRegistry(ReadOnlyStore(), pre_release=False, artifact=None, clock=lambda: NOW)
+    asked = CatalogRegistry(ReadOnlyStore(), Rules(pre_release=False, artifact=None), lambda: NOW)
     release = asked.current(LINUX)
     assert release.url == "https://store.test/v1.0.0/app.tar.gz"
     asked.report(Report(release=release, command="assets", host="web-1", at=NOW))
@@ -147,7 +147,7 @@ class RecordingStore(ReadOnlyStore):
 def test_the_entry_is_attached_to_the_version_as_it_was_listed() -> None:
     """A store may find what it learnt at the last poll by it."""
     store = RecordingStore()
-    asked = CatalogRegistry(store, pre_release=False, artifact=None, clock=lambda: NOW)
+    asked = CatalogRegistry(store, Rules(pre_release=False, artifact=None), lambda: NOW)
     asked.report(Report(release=asked.current(LINUX), command="server", host="web-1", at=NOW))
     assert store.attached == ListedVersion("v1.0.0", NOW)
 
@@ -160,7 +160,7 @@ class FailingStore(ReadOnlyStore):
 
 
 def test_a_failing_store_is_passed_on() -> None:
-    asked = CatalogRegistry(FailingStore(), pre_release=False, artifact=None, clock=lambda: NOW)
+    asked = CatalogRegistry(FailingStore(), Rules(pre_release=False, artifact=None), lambda: NOW)
     with pytest.raises(RegistryError, match="the store is gone"):
         asked.current(LINUX)
 
@@ -190,7 +190,7 @@ class Folders:
 
 def test_empty_folders_are_passed_over_within_bounds() -> None:
     def asked(*deleted: str) -> CatalogRegistry:
-        return CatalogRegistry(Folders(*deleted), pre_release=False, artifact=None, clock=lambda: NOW)
+        return CatalogRegistry(Folders(*deleted), Rules(pre_release=False, artifact=None), lambda: NOW)
 
     assert asked("v1.1.0", "v2.0.0").current(LINUX).version == "v1.0.0"
     with pytest.raises(RegistryError, match=r"newest versions have no files, as if they were deleted: v2\.49\.0"):

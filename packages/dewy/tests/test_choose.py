@@ -94,7 +94,7 @@ def test_an_empty_registry_is_said_to_be_so() -> None:
 
 def test_names_that_are_no_versions_are_told() -> None:
     error = nothing_to_run(listed("nightly", "latest"), RULES)
-    assert error.message == "the registry has no semantic version among latest, nightly"
+    assert error.message == "the registry has no version of the form asked for among latest, nightly"
     assert "1.4.0" in error.hint
 
 

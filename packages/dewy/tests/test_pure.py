@@ -16,7 +16,7 @@ PACKAGE = Path(str(find_spec("dewy").origin)).parent  # type: ignore[union-attr]
 
 NAMED = {
     *("types", "hookspecs", "errors", "urls", "durations", "events", "versions", "platforms", "platform_names"),
-    *("platform_words", "choose", "audit", "decide"),
+    *("platform_words", "choose", "audit", "decide", "state", "checksums", "constraints", "calver", "sizes"),
 }
 """The modules that are pure by design. Whatever else says "Pure." in its first paragraph is held to it as well."""
 

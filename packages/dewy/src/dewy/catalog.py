@@ -20,15 +20,12 @@ class CatalogRegistry:
 
     Args:
         catalog: The store.
-        pre_release: Take pre-releases too.
-        artifact: The artifact's file name; None to have the one found that fits the platform.
+        rules: What the user asks of a release.
         clock: Tells the time, aware of its zone.
     """
 
-    def __init__(self, catalog: Catalog, *, pre_release: bool, artifact: str | None, clock: Callable[[], datetime]) -> None:
-        self._catalog = catalog
-        self._rules = Rules(pre_release=pre_release, artifact=artifact)
-        self._clock = clock
+    def __init__(self, catalog: Catalog, rules: Rules, clock: Callable[[], datetime]) -> None:
+        self._catalog, self._rules, self._clock = catalog, rules, clock
 
     def current(self, platform: Platform) -> Release:
         """The newest version's artifact for a platform.

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from dewy.audit import is_entry
 from dewy.checksums import checksum_files
+from dewy.constraints import Constraint
 from dewy.errors import RegistryError, ReleasePending
 from dewy.platforms import best_fits
 from dewy.types import ListedFile, ListedVersion, Platform, Release
-from dewy.versions import Version, parse_version
+from dewy.versions import AnyVersion, Version, parse_version
 
 __all__ = ["GRACE", "Rules", "artifact_of", "is_remains", "newest", "nothing_to_run", "release_of"]
 
@@ -34,10 +35,16 @@ class Rules:
     Attributes:
         pre_release: Take pre-releases too.
         artifact: The artifact's file name; None to have the one found that fits the platform.
+        constraint: The range of semantic versions that is not left; None for all.
+        slot: Only versions with this build metadata; None for all.
+        parse: How a tag is read: as a semantic or a calendar version.
     """
 
     pre_release: bool = False
     artifact: str | None = None
+    constraint: Constraint | None = None
+    slot: str | None = None
+    parse: Callable[[str], AnyVersion | None] = parse_version
 
 
 # ------------------------------------------------------------------------------------------------------- which version
@@ -48,7 +55,7 @@ def newest(versions: Iterable[ListedVersion], rules: Rules) -> ListedVersion | N
     allowed = [
         (version, _utc(listed.published) or _EARLIEST, listed)
         for listed in versions
-        if (version := parse_version(listed.tag)) is not None and _allows(rules, version)
+        if (version := rules.parse(listed.tag)) is not None and _allows(rules, version)
     ]
     return max(allowed, key=lambda candidate: candidate[:2])[2] if allowed else None
 
@@ -56,26 +63,43 @@ def newest(versions: Iterable[ListedVersion], rules: Rules) -> ListedVersion | N
 def nothing_to_run(versions: Iterable[ListedVersion], rules: Rules) -> RegistryError:
     """Why there is none to run, though all that :func:`newest` found was looked at: what is there instead, what to do."""
     tags = sorted({listed.tag for listed in versions})
-    parsed = sorted(version for tag in tags if (version := parse_version(tag)) is not None)
+    parsed = sorted(version for tag in tags if (version := rules.parse(tag)) is not None)
     if not tags:
         return RegistryError("the registry has no versions", "Publish one, v1.0.0 say")
     if not parsed:
         return RegistryError(
-            f"the registry has no semantic version among {_shown(tags)}", "Name versions as in 1.4.0 or v1.4.0-rc.1"
+            f"the registry has no version of the form asked for among {_shown(tags)}",
+            "Name versions as in 1.4.0 or v1.4.0-rc.1, or tell the form of calendar versions with --calver",
         )
     if allowed := [str(version) for version in reversed(parsed) if _allows(rules, version)]:
         return RegistryError(
             f"the registry's newest versions have no files, as if they were deleted: {_shown(allowed)}",
             "Publish a version with its artifact, or remove what is left of those",
         )
+    there = _shown([str(version) for version in reversed(parsed)])
+    if rules.slot is not None and not any(version.build == rules.slot for version in parsed):
+        return RegistryError(
+            f"the registry has no version in the slot {rules.slot}: {there}", "Correct --slot, or publish one"
+        )
+    if rules.constraint and not any(_in_range(rules.constraint, version) for version in parsed):
+        return RegistryError(
+            f"the registry has no version in the range {rules.constraint}: {there}", "Correct --constraint, or publish one"
+        )
     return RegistryError(
-        f"the registry has only pre-releases: {_shown([str(version) for version in reversed(parsed)])}",
-        "To take pre-releases, set pre-release=true in the registry URL",
+        f"the registry has only pre-releases: {there}", "To take pre-releases, set pre-release=true in the registry URL"
     )
 
 
-def _allows(rules: Rules, version: Version) -> bool:
-    return rules.pre_release or not version.is_prerelease
+def _allows(rules: Rules, version: AnyVersion) -> bool:
+    return (
+        (rules.pre_release or not version.is_prerelease)
+        and (rules.slot is None or version.build == rules.slot)
+        and (rules.constraint is None or _in_range(rules.constraint, version))
+    )
+
+
+def _in_range(constraint: Constraint, version: AnyVersion) -> bool:
+    return isinstance(version, Version) and constraint.allows(version.semver)
 
 
 # ----------------------------------------------------------------------------------------------------- which of its files

@@ -40,6 +40,9 @@ class Settings:
         start_timeout: How long one that says when it is ready may take.
         stop_timeout: How long it may take to finish what it is doing before it is killed.
         ready: How readiness is told: see :mod:`dewy.supervisor.readiness`.
+        calver: The form of calendar versions, or empty for semantic ones.
+        slot: Only versions with this build metadata, or empty.
+        constraint: The range of versions that is not left, or empty.
         verify: What is trusted about bytes: see :mod:`dewy.fetch`.
         keep_releases: How many release directories stay.
         max_size: Bytes that an artifact may have, packed and unpacked.
@@ -62,6 +65,9 @@ class Settings:
     start_timeout: float = 30.0
     stop_timeout: float = 30.0
     ready: ReadyMode = "auto"
+    calver: str = ""
+    slot: str = ""
+    constraint: str = ""
     verify: VerifyMode = "auto"
     keep_releases: int = 7
     max_size: int = 10 << 30
@@ -71,6 +77,8 @@ class Settings:
         """Raises UsageError for what does not go together."""
         if self.command == "server" and not self.argv:
             raise UsageError("no COMMAND to run", "It stands after --: dewy server --registry URL -- ./current/myapp")
+        if self.calver and self.constraint:
+            raise UsageError("--constraint is for semantic versions and does not go with --calver", "Use one of them")
         if self.interval < MIN_INTERVAL:
             raise UsageError(f"--interval is {self.interval:g}s", f"It takes {MIN_INTERVAL:g}s or more")
         if self.keep_releases < 2:

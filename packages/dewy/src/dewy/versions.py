@@ -9,16 +9,35 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import total_ordering
+from typing import Any, Protocol
 
 import semver
 
-__all__ = ["Version", "parse_version"]
+__all__ = ["AnyVersion", "Version", "parse_version"]
 
 _LONGEST_TAG = 255
 """A tag is also a folder's name; this also keeps its numbers below what int() is willing to read."""
 
 _TAG = re.compile(r"v?(?P<version>[0-9][0-9A-Za-z.+-]*)", re.ASCII)
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)
+
+
+class AnyVersion(Protocol):
+    """What choosing needs of a version, semantic or by the calendar. Those of one kind are in a total order."""
+
+    @property
+    def tag(self) -> str:
+        """As the store spells it."""
+
+    @property
+    def is_prerelease(self) -> bool:
+        """Whether it comes before a release."""
+
+    @property
+    def build(self) -> str:
+        """The build metadata, without its plus sign; empty when there is none."""
+
+    def __lt__(self, other: Any, /) -> bool: ...
 
 
 @total_ordering

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from dewy import events
+from dewy.calver import calendar_parser
 from dewy.catalog import CatalogRegistry
+from dewy.choose import Rules
+from dewy.constraints import parse_constraint
 from dewy.context import PluginContext
 from dewy.deployer import Deployer, RegistryClient
 from dewy.deployment import Application, Pipeline
+from dewy.errors import UsageError
 from dewy.fetch import Fetcher, Progress
 from dewy.guard import Guard
 from dewy.host import host_name
@@ -23,7 +27,8 @@ from dewy.state import State
 from dewy.statefile import state_file
 from dewy.stream import EventStream
 from dewy.types import Cache, Event, Notifier, Registry
-from dewy.urls import parse_url
+from dewy.urls import BackendURL, parse_url
+from dewy.versions import parse_version
 from dewy.waker import Waker
 
 __all__ = ["Wiring"]
@@ -106,13 +111,29 @@ def _open_registry(runtime: Runtime) -> Registry:
     """The registry; a catalog, which only lists, becomes one by the core's choosing."""
     plugins, url = runtime.plugins, runtime.settings.registry
     opened = plugins.registry(url, runtime.context)
-    if isinstance(opened, Registry):
-        return opened
     found = plugins.find("registry", url)
     parsed = parse_url(url, found.backend.options, kind="registry")
-    return CatalogRegistry(
-        opened, pre_release=parsed.flag("pre-release"), artifact=parsed.text("artifact"), clock=lambda: datetime.now(UTC)
+    if isinstance(opened, Registry):
+        _refuse_rules(runtime.settings, str(parsed))
+        return opened
+    return CatalogRegistry(opened, _rules(runtime.settings, parsed), lambda: datetime.now(UTC))
+
+
+def _rules(settings: Settings, url: BackendURL) -> Rules:
+    """What the user asks of a release. Raises UsageError for a range or a form that cannot be read."""
+    return Rules(
+        pre_release=url.flag("pre-release"),
+        artifact=url.text("artifact"),
+        constraint=parse_constraint(settings.constraint) if settings.constraint else None,
+        slot=settings.slot or None,
+        parse=calendar_parser(settings.calver) if settings.calver else parse_version,
     )
+
+
+def _refuse_rules(settings: Settings, url: str) -> None:
+    for name in ("constraint", "slot", "calver"):
+        if getattr(settings, name):
+            raise UsageError(f"--{name} does not go with {url}", "That registry decides by itself which version is current")
 
 
 def _observer(hook: Hook, emit: events.Emit) -> Callable[[Event], None]:

@@ -13,7 +13,7 @@ from dewy.errors import DewyError, UsageError
 
 __all__ = ["cli", "main"]
 
-_COMMANDS = ("server", "assets", "check", "plugins", "demo")
+_COMMANDS = ("server", "assets", "check", "audit", "plugins", "demo")
 
 
 class _LazyGroup(click.Group):

@@ -85,6 +85,9 @@ def deployment_options(function: F) -> F:
             _option("--before-deploy-hook", metavar="CMD", default="", help="Shell command run first; it can veto."),
             _option("--after-deploy-hook", metavar="CMD", default="", help="Shell command run when the version runs."),
             _option("--hook-timeout", type=SECONDS, default="5m", show_default=True, help="How long a hook may run."),
+            _option("--constraint", metavar="RANGE", default="", help="Never leave it: >=1.4,<2 or ~1.4, ^1.4, 1.4.x."),
+            _option("--slot", metavar="NAME", default="", help="Only versions whose build metadata is NAME: 1.4.0+NAME."),
+            _option("--calver", metavar="FORMAT", default="", help="Versions are calendar versions: YYYY.0M.MICRO, say."),
             _option(
                 "--verify", type=click.Choice(["off", "auto", "required"]), default="auto", show_default=True,
                 help="Whether bytes must be what is stated of them: never, where something is stated, or always.",
@@ -172,7 +175,8 @@ def settings_of(command: Command, options: dict[str, Any]) -> Settings:
         **{
             name: options[name]
             for name in (
-                "interval", "hook_timeout", "verify", "keep_releases", "max_size", "max_members",
+                "interval", "hook_timeout", "keep_releases", "max_size", "max_members",
+                "constraint", "slot", "calver", "verify",
                 "ready", "start_grace", "start_timeout", "stop_timeout",
             )
             if name in options
