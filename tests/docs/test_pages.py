@@ -14,8 +14,6 @@ import pytest
 
 from documents import ROOT, Page, commands, tracked_files
 
-PUBLIC_HOSTS = {"pypi.org", "files.pythonhosted.org"}
-
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
 def test_the_command_that_runs_the_tests_is_the_one_that_ci_runs(name: str) -> None:
@@ -41,7 +39,7 @@ def test_no_file_names_a_path_of_the_machine_it_was_written_on_or_the_host_its_p
 
 
 def _package_hosts() -> set[str]:
-    """The hosts that pip is told to use here, by its configuration or the environment; the public index aside."""
+    """The hosts that pip is told to use here, by its configuration or the environment."""
     listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True)
     told = listed.stdout + " ".join(value for name, value in os.environ.items() if name.startswith("PIP_"))
-    return {urlsplit(url).hostname or "" for url in re.findall(r"https?://[^\s'\"]+", told)} - PUBLIC_HOSTS - {""}
+    return {urlsplit(url).hostname or "" for url in re.findall(r"https?://[^\s'\"]+", told)} - {""}
