@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from gcs_emulator import GcsEmulator
 from ghr_github import GitHub
 from load import Load
-from publishing import Archive, Directory
+from publishing import Archive, Directory, pack
 from running import dewy, free_port, running
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +29,13 @@ class Source(Protocol):
     environ: dict[str, str]
     audited: bool
 
-    def publish(self, version: str, content: bytes) -> None: ...
+    def publish(self, version: str, content: bytes, stated: bytes | None = None) -> None:
+        """Publishes a version; ``stated`` are the bytes whose digest is told, where they are not the content's."""
+
+
+def sums(content: bytes) -> bytes:
+    """A checksum file."""
+    return f"{hashlib.sha256(content).hexdigest()}  {NAME}\n".encode()
 
 
 class OnGitHub:
@@ -37,8 +44,8 @@ class OnGitHub:
     def __init__(self, server: GitHub) -> None:
         self.server, self.url, self.environ = server, server.url, server.environ
 
-    def publish(self, version: str, content: bytes) -> None:
-        self.server.publish(version, {NAME: content})
+    def publish(self, version: str, content: bytes, stated: bytes | None = None) -> None:
+        self.server.publish(version, {NAME: content} | ({"checksums.txt": sums(stated)} if stated else {}))
 
 
 class AtGoogle:
@@ -48,8 +55,10 @@ class AtGoogle:
         self.client, self.environ = server.client(), server.environ
         self.client.create_bucket("releases")
 
-    def publish(self, version: str, content: bytes) -> None:
-        self.client.bucket("releases").blob(f"myapp/{version}/{NAME}").upload_from_string(content)
+    def publish(self, version: str, content: bytes, stated: bytes | None = None) -> None:
+        for name, body in (("checksums.txt", sums(stated) if stated else None), (NAME, content)):
+            if body:
+                self.client.bucket("releases").blob(f"myapp/{version}/{name}").upload_from_string(body)
 
 
 class ByServer:
@@ -61,9 +70,10 @@ class ByServer:
         self.releases, self.store = releases, store
         self.url, self.environ = f"grpc://127.0.0.1:{port}?no-tls=true", dict[str, str]()
 
-    def publish(self, version: str, content: bytes) -> None:
+    def publish(self, version: str, content: bytes, stated: bytes | None = None) -> None:
         self.store.publish(version, content)
-        answer = {"tag": version, "artifact_url": f"{self.store.url}/{version}/{NAME}"}
+        digest = f"sha256:{hashlib.sha256(stated or content).hexdigest()}"
+        answer = {"tag": version, "artifact_url": f"{self.store.url}/{version}/{NAME}", "digest": digest}
         following = self.releases.with_suffix(".next")
         following.write_text(json.dumps({"linux/amd64": answer}))
         following.rename(self.releases)
@@ -129,3 +139,22 @@ def test_versions_are_deployed_under_load_and_audited(
     else:
         assert found.returncode == 2
         assert "keeps no audit entries that can be read" in found.stderr
+
+
+@pytest.mark.parametrize("kind", ["github", "google", "grpc"])
+def test_bytes_that_are_not_what_is_stated_are_never_unpacked(kind: str, request: pytest.FixtureRequest, root: Path) -> None:
+    source: Source = request.getfixturevalue(kind)
+    good = pack({"index.html": (b"good", 0o644)})
+    source.publish("v1.0.0", good, good)
+    with running("assets", "--registry", source.url, "-i", "0.2s", "-C", str(root), **source.environ) as process:
+        process.wait_for("deployment.done", version="v1.0.0")
+        swapped = pack({"index.html": (b"swapped", 0o644)})
+        for version, content in (("v1.1.0", swapped), ("v1.2.0", good[:-10]), ("v1.3.0", good[:20] + b"!" + good[21:])):
+            source.publish(version, content, good)
+            failed = process.wait_for("deployment.failed", version=version)
+            assert "is not what was published" in failed["error"]
+            assert failed["phase"] == "fetch"
+        assert len(list((root / "releases").iterdir())) == 1
+        source.publish("v1.4.0", swapped, swapped)
+        process.wait_for("deployment.done", version="v1.4.0")
+        assert (root / "current" / "index.html").read_text() == "swapped"
