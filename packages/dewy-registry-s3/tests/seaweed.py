@@ -87,7 +87,9 @@ class SeaweedFS:
         return session.client("s3", endpoint_url=endpoint or self.endpoint, config=config)
 
     def start(self) -> None:
-        """Starts it and waits until it takes objects."""
+        """Starts it, unless it runs, and waits until it takes objects."""
+        if self._process:
+            return
         self._directory.mkdir(parents=True, exist_ok=True)
         (self._directory / "data").mkdir(exist_ok=True)
         (self._directory / "s3.json").write_text(json.dumps({"identities": self._identities()}))

@@ -7,6 +7,8 @@ import json
 import logging
 import string
 import threading
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -25,6 +27,13 @@ AT = datetime(2026, 1, 2, 3, 4, 5, 678900, tzinfo=UTC)
 
 def event(name: str = "x", text: str = "something", level: str = "info", **fields: object) -> Event:
     return Event(name=name, level=level, text=text, at=AT, fields=fields)  # type: ignore[arg-type]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.0001)
 
 
 def test_every_consumer_gets_every_event_in_order() -> None:
@@ -53,8 +62,8 @@ def test_a_stuck_consumer_delays_nobody_and_its_loss_is_told() -> None:
     stream.subscribe("stuck", lambda _event: free.wait())  # type: ignore[arg-type,return-value]
     for number in range(1500):
         stream.emit(events.REPORT_DONE, version=str(number))
-        if number == 1400:
-            free.set()
+        wait_until(lambda: len(seen) == number + 1)  # noqa: B023 - called in this turn of the loop
+    free.set()
     stream.close(10)
     lost = [e for e in seen if e.name == "events.lost"]
     assert lost

@@ -61,7 +61,6 @@ DEWY_STARTED = EventKind(
 DEWY_READY = EventKind("dewy.ready", "info", "dewy is up; what runs: {version}")
 DEWY_STOPPING = EventKind("dewy.stopping", "info", "dewy stops: {reason}")
 DEWY_STOPPED = EventKind("dewy.stopped", "info", "dewy stopped {application}", more=("seconds",), title="dewy stopped")
-DEWY_FAILED = EventKind("dewy.failed", "error", "dewy ends: {error}", title="dewy ended with an error")
 DEWY_FAULT = EventKind(
     "dewy.fault",
     "error",
