@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -308,6 +309,30 @@ def test_old_releases_go_and_their_artifacts_may(tmp_path: Path) -> None:
     assert len(world.releases()) == 2
     assert [release.version for release in world.pipeline.state.releases] == ["v1.4.0", "v1.3.0"]
     assert world.said.names.count("release.removed") == 3
+
+
+def test_old_releases_that_cannot_be_removed_are_told_as_that_and_go_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, keep_releases=2)
+    for number in range(2):
+        world.publish(f"v1.{number}.0")
+        world.deploy()
+    with monkeypatch.context() as stuck:
+
+        def refuse(*_: object) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        stuck.setattr(shutil, "rmtree", refuse)
+        world.publish("v1.2.0")
+        world.deploy()
+    assert world.serving() == "v1.2.0"
+    assert "state.unsaved" not in world.said.names
+    assert "removing old releases failed: Input/output error" in str(world.said.of(events.RELEASES_UNTIDY)[0]["error"])
+    world.start_dewy()
+    recover(world.pipeline)
+    assert len(world.releases()) == 2
+    assert world.leftovers() == []
 
 
 def test_a_failed_report_changes_nothing(world: World) -> None:

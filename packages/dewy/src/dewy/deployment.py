@@ -275,7 +275,7 @@ class Pipeline:
             self.releases.remove(failed.directory)
         except OSError as error:
             # the state still says that this is to be done; the next start does it
-            self._emit(events.STATE_UNSAVED, error=str(from_os_error(error, "going back to the version before")))
+            self._emit(events.RELEASES_UNTIDY, error=str(from_os_error(error, "going back to the version before")))
             return
         self.keeper.keep(replace(self.state, pending=None))
 
@@ -299,7 +299,7 @@ class Pipeline:
                 self.releases.remove(name)
                 self._emit(events.RELEASE_REMOVED, directory=name)
         except OSError as error:
-            self._emit(events.STATE_UNSAVED, error=str(from_os_error(error, "removing old releases")))
+            self._emit(events.RELEASES_UNTIDY, error=str(from_os_error(error, "removing old releases")))
         kept = tuple(release for release in self.state.releases if self.releases.path(release.directory).is_dir())
         if kept != self.state.releases:
             self.keeper.keep(replace(self.state, releases=kept))

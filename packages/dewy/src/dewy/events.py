@@ -140,6 +140,12 @@ DEPLOYMENT_RESUMED = EventKind(
 REPORT_DONE = EventKind("report.done", "debug", "the registry has the report on {version}")
 REPORT_FAILED = EventKind("report.failed", "warn", "the registry did not take the report on {version}: {error}")
 
+RELEASES_UNTIDY = EventKind(
+    "releases.untidy",
+    "error",
+    "the release directories cannot be put in order, which the next start or deployment tries again: {error}",
+)
+
 # hooks
 HOOK_DONE = EventKind(
     "hook.done",
