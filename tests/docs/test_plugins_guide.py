@@ -302,6 +302,21 @@ class TestSqliteCache(CacheConformance):
         return f"sqlite://{tmp_path}/missing/cache.db"
 
 
+class TestSharedSqliteCache(CacheConformance):
+    plugin = "dewy_cache_sqlitekv"
+    backend = PLUGINS[plugin].SQLITE
+    atomic = True
+    tidies = True
+
+    @pytest.fixture
+    def url(self, tmp_path: Path) -> str:
+        return f"sqlitekv://{tmp_path}/cache.db"
+
+    @pytest.fixture
+    def unreachable(self, tmp_path: Path) -> str:
+        return f"sqlitekv://{tmp_path}/missing/cache.db"
+
+
 class ChatInbox:
     def __init__(self, service: Service) -> None:
         self.service, self.url = service, f"webhook://{service.host}/hook?token=t0ken-canary"

@@ -15,7 +15,6 @@ import pytest
 
 from dewy.backends.bounds import Bounds, bounds_of
 from dewy.backends.file_cache import FileCache
-from dewy.backends.memory import MemoryCache
 from dewy.backends.plugin import FILE_CACHE, MEMORY_CACHE
 from dewy.errors import CacheError
 from dewy.testing import CacheConformance
@@ -58,7 +57,6 @@ class MemorySuite(CacheConformance):
     remote = False
     shared = False
     streams = False
-    atomic = True
     pins = True
 
     @staticmethod
@@ -207,63 +205,6 @@ class DownIsEmpty(FileCache):
         return None
 
 
-# ---------------------------------------------------------------------------------------------------------- compare and set
-
-
-class Answerless(MemoryCache):
-    def compare_and_set(self, *arguments: Any, **named: Any) -> bool:
-        super().compare_and_set(*arguments, **named)
-        return None  # type: ignore[return-value]
-
-
-class EmptyIsExpectedToBeAbsent(MemoryCache):
-    def compare_and_set(self, key: str, expected: bytes | None, value: bytes, ttl: float | None = None) -> bool:
-        return super().compare_and_set(key, expected or None, value, ttl)
-
-
-class Uncomparing(MemoryCache):
-    def compare_and_set(self, key: str, expected: bytes | None, value: bytes, ttl: float | None = None) -> bool:
-        present = self.read(key)
-        return super().compare_and_set(key, present.read() if present else None, value, ttl)
-
-
-class RemembersTheDeleted(MemoryCache):
-    deleted: ClassVar[set[str]] = set()
-
-    def delete(self, key: str) -> None:
-        super().delete(key)
-        self.deleted.add(key)
-
-    def compare_and_set(self, key: str, expected: bytes | None, value: bytes, ttl: float | None = None) -> bool:
-        return key not in self.deleted and super().compare_and_set(key, expected, value, ttl)
-
-
-class LooksThenSets(MemoryCache):
-    def compare_and_set(self, key: str, expected: bytes | None, value: bytes, ttl: float | None = None) -> bool:
-        present = self.read(key)
-        if (present.read() if present else None) != expected:
-            return False
-        time.sleep(0.01)
-        self.write(key, io.BytesIO(value))
-        return True
-
-
-class Everlasting(MemoryCache):
-    def compare_and_set(self, key: str, expected: bytes | None, value: bytes, ttl: float | None = None) -> bool:
-        return super().compare_and_set(key, expected, value)
-
-
-class TimeStays(MemoryCache):
-    """Sets a value and leaves the time to live of the one before."""
-
-    def _store(self, key: str, content: bytes, ttl: float | None) -> None:
-        before = self._present(key)
-        expires = before.expires if before else None
-        super()._store(key, content, ttl)
-        if ttl is None:
-            self._values[key].expires = expires
-
-
 # --------------------------------------------------------------------------------------------------------------------- pins
 
 
@@ -350,13 +291,6 @@ MUTANTS = [
     mutant(FileSuite, ReadsWhatIsThereNow, "test_reader_never_gets_a_mixture", "test_what_is_read_is_read_to_its_end"),
     mutant(FileSuite, OneTemporaryNameForAll, "test_concurrent_writers_and_readers"),
     mutant(FileSuite, DownIsEmpty, "test_failing_store_is_an_error"),
-    mutant(MemorySuite, Answerless, "test_sets_what_is_as_expected"),
-    mutant(MemorySuite, EmptyIsExpectedToBeAbsent, "test_sets_what_is_as_expected", "test_leaves_what_is_not_as_expected"),
-    mutant(MemorySuite, Uncomparing, "test_leaves_what_is_not_as_expected"),
-    mutant(MemorySuite, RemembersTheDeleted, "test_deleted_is_absent"),
-    mutant(MemorySuite, LooksThenSets, "test_one_of_many_claims", "test_no_update_is_lost"),
-    mutant(MemorySuite, Everlasting, "test_time_to_live_ends", patience=0.5),
-    mutant(MemorySuite, TimeStays, "test_time_to_live_is_that_of_the_last_value"),
     mutant(FileSuite, KeepsAll, "test_number_is_bounded"),
     mutant(FileSuite, FirstInFirstOut, "test_what_was_unused_for_longest_goes"),
     mutant(FileSuite, MakesRoomFirst, "test_replacing_removes_nothing"),

@@ -1,4 +1,4 @@
-"""The memory cache: the conformance kit, its hard bounds, and values that expire."""
+"""The memory cache: the conformance kit, and its hard bounds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dewy.backends.bounds import Bounds
 from dewy.backends.memory import MemoryCache
 from dewy.backends.plugin import MEMORY_CACHE
 from dewy.errors import CacheError, UsageError
-from dewy.testing import CacheConformance, FakeClock, TestContext
+from dewy.testing import CacheConformance, TestContext
 from dewy.urls import parse_url
 
 
@@ -22,7 +22,6 @@ class TestMemoryCache(CacheConformance):
     remote = False
     shared = False
     streams = False
-    atomic = True
     pins = True
 
     @pytest.fixture
@@ -74,20 +73,6 @@ def test_what_is_pinned_is_never_removed_even_if_the_new_value_then_does_not_fit
     with pytest.raises(CacheError, match="file://"):
         cache.write("c", io.BytesIO(b"x"))
     assert sorted(cache.keys()) == ["a", "b"]
-
-
-def test_a_value_expires_by_the_clock_that_was_given_and_then_takes_no_room() -> None:
-    clock = FakeClock()
-    cache = MemoryCache(Bounds(keep=2, size=1000), clock.monotonic)
-    cache.compare_and_set("claim", None, b"x" * 900, ttl=10)
-    cache.pin(["claim"])
-    clock.advance(9.9)
-    assert stored(cache, "claim") == b"x" * 900
-    clock.advance(0.2)
-    assert stored(cache, "claim") is None
-    assert cache.keys() == []
-    cache.write("other", io.BytesIO(b"y" * 900))
-    assert cache.keys() == ["other"]
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,21 @@ import kit_mutants_backends
 import kit_mutants_caches
 import kit_mutants_catalogs
 import kit_mutants_people
+import kit_mutants_shared
 from dewy import testing
 from dewy.testing import BackendConformance
 from kit_mutants import Mutant
 
 pytest_plugins = ["pytester"]
 
-MODULES = (kit_mutants_artifacts, kit_mutants_backends, kit_mutants_caches, kit_mutants_catalogs, kit_mutants_people)
+MODULES = (
+    kit_mutants_artifacts,
+    kit_mutants_backends,
+    kit_mutants_caches,
+    kit_mutants_catalogs,
+    kit_mutants_people,
+    kit_mutants_shared,
+)
 MUTANTS = [
     pytest.param(module, number, mutant, id=f"{module.__name__.removeprefix('kit_mutants_')}-{mutant.name}")
     for module in MODULES

@@ -46,6 +46,7 @@ class BackendURL:
         query: The raw query, for backends whose query belongs to the resource.
         raw: What was written. Never show it.
         host_as_written: For the names that stand in its place and whose case matters.
+        hosts: Host and port of each of several hosts, as in ``scheme://one:1,two:2/path``; else of the one there is.
     """
 
     scheme: str
@@ -57,6 +58,7 @@ class BackendURL:
     query: str = field(repr=False)
     raw: str = field(repr=False)
     host_as_written: str = field(default="", repr=False)
+    hosts: tuple[tuple[str, int | None], ...] = ()
     _options: Mapping[str, OptionValue | None] = field(default_factory=dict, repr=False)
     _redacted: str = field(default="", repr=False)
     _secrets: tuple[str, ...] = field(default=(), repr=False)
@@ -117,7 +119,7 @@ def parse_url(url: str, options: Iterable[Option] | None = (), *, kind: str = "b
     declared = None if options is None else {option.name: option for option in options}
     redacted = redact_url(url, None if declared is None else declared.values())
     where = f"the {kind} URL {redacted}"
-    parts, port = _split(url, where)
+    parts, hosts = _split(url, where)
     values: dict[str, OptionValue | None] = {}
     if declared is not None:
         if parts.fragment:
@@ -127,26 +129,27 @@ def parse_url(url: str, options: Iterable[Option] | None = (), *, kind: str = "b
     return BackendURL(
         scheme=scheme,
         host=_host(parts.netloc).lower(),
-        port=port,
+        port=hosts[0][1],
         path=unquote(parts.path),
         username=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
         query=parts.query,
         raw=url,
         host_as_written=_host(parts.netloc),
+        hosts=hosts,
         _options=values,
         _redacted=redacted,
         _secrets=tuple(dict.fromkeys(_secrets(parts, declared))),
     )
 
 
-def _split(url: str, where: str) -> tuple[SplitResult, int | None]:
-    """The URL's parts and its port. What is wrong with it is never quoted: it may be a piece of a password."""
+def _split(url: str, where: str) -> tuple[SplitResult, tuple[tuple[str, int | None], ...]]:
+    """The URL's parts and its hosts. What is wrong with it is never quoted: it may be a piece of a password."""
     if _UNPRINTABLE.search(url):
         raise UsageError(f"{ascii(where)[1:-1]} has a control character or an undecodable one in it", "Write it as %XX")
     try:
         parts = urlsplit(url)
-        port = parts.port
+        hosts = tuple((_host(one).lower(), urlsplit(f"//{one}").port) for one in parts.netloc.rpartition("@")[2].split(","))
         if _userinfo(url.partition("://")[2])[0] is not None and "@" not in parts.netloc:
             raise ValueError  # a password that was not encoded
     except ValueError:
@@ -154,7 +157,7 @@ def _split(url: str, where: str) -> tuple[SplitResult, int | None]:
             f"{where} has a host or a port that cannot be read",
             "A port is a number up to 65535. In a user name or a password, write / as %2F, @ as %40, ? as %3F and # as %23",
         ) from None
-    return parts, port
+    return parts, hosts
 
 
 def _host(netloc: str) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -21,7 +20,6 @@ __all__ = ["MemoryCache", "open_cache"]
 class _Value:
     content: bytes
     used: int  # a number that grows with every use
-    expires: float | None  # on the monotonic clock, in seconds
 
 
 class MemoryCache:
@@ -32,11 +30,10 @@ class MemoryCache:
 
     Args:
         bounds: How much is kept. What is pinned counts, and stays.
-        monotonic: The clock by which values with a time to live expire, in seconds.
     """
 
-    def __init__(self, bounds: Bounds, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._bounds, self._monotonic = bounds, monotonic
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
         self._values: dict[str, _Value] = {}
         self._pinned: frozenset[str] = frozenset()
         self._uses = 0
@@ -45,7 +42,7 @@ class MemoryCache:
     def read(self, key: str) -> BinaryIO | None:
         """The value, as it was at the call, which counts as used now."""
         with self._lock:
-            value = self._present(key)
+            value = self._values.get(key)
             if value is None:
                 return None
             value.used = self._next_use()
@@ -55,7 +52,7 @@ class MemoryCache:
         """Stores a value and lets go what is beyond the bounds. Raises CacheError when it does not fit."""
         content = _read_up_to(source, self._bounds.size + 1)
         with self._lock:
-            self._store(key, content, ttl=None)
+            self._store(key, content)
 
     def delete(self, key: str) -> None:
         """Removes a value."""
@@ -65,35 +62,15 @@ class MemoryCache:
     def keys(self) -> list[str]:
         """The keys of all values."""
         with self._lock:
-            return [key for key in list(self._values) if self._present(key)]
-
-    def compare_and_set(self, key: str, expected: bytes | None, value: bytes, ttl: float | None = None) -> bool:
-        """Stores ``value`` if the present one is ``expected``; whether it did. Raises CacheError when it does not fit."""
-        with self._lock:
-            present = self._present(key)
-            if (present.content if present else None) != expected:
-                return False
-            self._store(key, value, ttl)
-            return True
+            return list(self._values)
 
     def pin(self, keys: Sequence[str]) -> None:
         """Has these stay, in place of those that were to stay before."""
         with self._lock:
             self._pinned = frozenset(keys)
 
-    def _present(self, key: str) -> _Value | None:
-        value = self._values.get(key)
-        if value and value.expires is not None and value.expires <= self._monotonic():
-            del self._values[key]
-            return None
-        return value
-
-    def _store(self, key: str, content: bytes, ttl: float | None) -> None:
-        others = [
-            Entry(other, len(value.content), value.used)
-            for other, value in list(self._values.items())
-            if other != key and self._present(other)
-        ]
+    def _store(self, key: str, content: bytes) -> None:
+        others = [Entry(other, len(value.content), value.used) for other, value in self._values.items() if other != key]
         used = self._next_use()
         new = Entry(key, len(content), used)
         gone = surplus([*others, new], self._bounds, spare={key, *self._pinned})
@@ -106,7 +83,7 @@ class MemoryCache:
             )
         for other in gone:
             del self._values[other]
-        self._values[key] = _Value(content, used, None if ttl is None else self._monotonic() + ttl)
+        self._values[key] = _Value(content, used)
 
     def _next_use(self) -> int:
         self._uses += 1

@@ -1,4 +1,4 @@
-"""What the client remembers, so that an unchanged answer costs a 304 (R30). Pure."""
+"""What the client remembers, so that an unchanged answer costs a 304 (R30). Safe to use from all threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When to ask again: retries that back off, and the pauses that servers ask for (R30). Pure: clocks are passed in."""
+"""When to ask again: retries that back off, and the pauses that servers ask for (R30). Clocks are passed in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a status means, in words a person can act on. Pure."""
+"""What a status means, in words a person can act on."""
 
 from __future__ import annotations
 

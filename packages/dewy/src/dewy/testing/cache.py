@@ -18,11 +18,12 @@ from dewy.testing.cache_pins import PinningCacheTests
 from dewy.testing.context import TestContext
 from dewy.testing.failures import fails_well
 from dewy.testing.streams import Generated, SourceBroke, Stingy, assert_same, breaking, peak_memory
-from dewy.types import AtomicCache, Cache, PinningCache
+from dewy.types import AtomicCache, Cache, PinningCache, TidyingCache, WatchableCache
 
 __all__ = ["CacheConformance"]
 
 _MEBIBYTE = 1024 * 1024
+_POWERS = (("atomic", AtomicCache), ("pins", PinningCache), ("watches", WatchableCache), ("tidies", TidyingCache))
 _ODD_KEYS = (
     KEY, "v1.4.0+build.5--my app (1).tar.gz", "a", "a/b", "a/b/c", "a%2Fb", "a%252Fb", "..", ".", "../../outside",
     "/absolute", "current", ".hidden", "-", "sp ace", " ", "line\nend", "nul\0", "tab\t", "q?u=e&r#y", "col:on", "st*r",
@@ -39,7 +40,7 @@ class CacheConformance(AtomicCacheTests, PinningCacheTests):
     def test_flags_are_true(self, cache: Cache) -> None:
         """What the class says is what the object has."""
         assert isinstance(cache, Cache), "a cache has read(), write(), delete() and keys()"
-        for flag, power in (("atomic", AtomicCache), ("pins", PinningCache)):
+        for flag, power in _POWERS:
             has = isinstance(cache, power)
             assert has == getattr(self, flag), f"it is {'an' if has else 'no'} {power.__name__}: set {flag} = {has}"
 
@@ -181,6 +182,17 @@ class CacheConformance(AtomicCacheTests, PinningCacheTests):
 
         all_at_once([*(partial(write_often, number) for number in range(1, 4)), *[read_often] * 3])
         assert list(cache.keys()) == [KEY]
+
+    @needs("tidies")
+    def test_tidying_takes_nothing_that_is_in_use(self, cache: TidyingCache, reopen: Callable[[], TidyingCache]) -> None:
+        """However often it is done, and by whom."""
+        write(cache, KEY, b"small")
+        write(cache, "large", b"x" * _MEBIBYTE)
+        cache.renew([KEY, "large", "not there"])
+        for other in (cache, reopen(), cache):
+            other.tidy()
+        assert value_in(reopen(), KEY) == b"small"
+        assert_same(value_in(reopen(), "large"), b"x" * _MEBIBYTE)
 
     @needs("remote")
     def test_failing_store_is_an_error(self, unreachable: str, context: TestContext) -> None:

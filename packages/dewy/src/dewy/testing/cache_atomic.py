@@ -1,14 +1,15 @@
-"""What a cache with compare-and-set is held to: of all who try at once, one succeeds."""
+"""What a cache with compare-and-set is held to: of all who try at once, one succeeds, and who watches is woken."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
 
 from dewy.testing.backend import needs
 from dewy.testing.cache_fixtures import CacheFixtures, all_at_once, value_in, write
-from dewy.types import AtomicCache
+from dewy.types import AtomicCache, WatchableCache
 
 __all__ = ["AtomicCacheTests"]
 
@@ -16,7 +17,7 @@ _CLAIM = "claims/registry answer"
 
 
 class AtomicCacheTests(CacheFixtures):
-    """The tests behind the flag ``atomic``."""
+    """The tests behind the flags ``atomic`` and ``watches``."""
 
     __test__ = False
 
@@ -81,23 +82,55 @@ class AtomicCacheTests(CacheFixtures):
         assert value_in(cache, _CLAIM) == b"40"
 
     @needs("atomic")
-    def test_time_to_live_ends(self, cache: AtomicCache, reopen: Callable[[], AtomicCache]) -> None:
-        """A claimant that died is replaced, soon after its time and not before."""
-        started = time.monotonic()
-        assert cache.compare_and_set(_CLAIM, None, b"mine", ttl=self.ttl)
-        assert value_in(cache, _CLAIM) == b"mine", "it was forgotten at once"
-        while not reopen().compare_and_set(_CLAIM, None, b"yours"):
-            assert time.monotonic() - started < self.ttl * 3 + self.patience, "it is never forgotten"
-            time.sleep(self.ttl / 20)
-        assert time.monotonic() - started >= self.ttl * 0.9, "it was forgotten too soon"
-        assert value_in(cache, _CLAIM) == b"yours"
+    def test_removes_what_is_as_expected(self, cache: AtomicCache, reopen: Callable[[], AtomicCache]) -> None:
+        """A claim is given back only by who has it."""
+        assert cache.compare_and_set(_CLAIM, None, b"mine")
+        assert reopen().compare_and_set(_CLAIM, b"yours", None) is False
+        assert value_in(cache, _CLAIM) == b"mine"
+        assert reopen().compare_and_set(_CLAIM, b"mine", None) is True
+        assert value_in(cache, _CLAIM) is None
+        assert cache.compare_and_set(_CLAIM, b"mine", None) is False, "what is not there was removed"
+        assert cache.compare_and_set(_CLAIM, None, None) is True, "nothing is nothing"
 
-    @needs("atomic")
-    def test_time_to_live_is_that_of_the_last_value(self, cache: AtomicCache) -> None:
-        """Who sets a value without one, or writes it, has it stay."""
-        assert cache.compare_and_set(_CLAIM, None, b"claimed", ttl=self.ttl)
-        assert cache.compare_and_set(_CLAIM, b"claimed", b"answered")
-        assert cache.compare_and_set("other", None, b"claimed", ttl=self.ttl)
-        write(cache, "other", b"written")
-        time.sleep(self.ttl * 1.5)
-        assert (value_in(cache, _CLAIM), value_in(cache, "other")) == (b"answered", b"written")
+    @needs("watches")
+    def test_watcher_is_woken(self, cache: WatchableCache, reopen: Callable[[], WatchableCache]) -> None:
+        """Set, replaced, removed: long before its time is over."""
+        steps: list[tuple[bytes | None, bytes | None]] = [(None, b""), (b"", b"news"), (b"news", None)]
+        for seen, value in steps:
+            started = time.monotonic()
+            timer = threading.Timer(0.2, reopen().compare_and_set, (_CLAIM, seen, value))
+            timer.start()
+            got = cache.watch(_CLAIM, seen, self.patience)
+            timer.join()
+            assert got == value
+            assert time.monotonic() - started < self.patience / 2, "the watcher was not woken, its time was over"
+
+    @needs("watches")
+    def test_watcher_returns_in_time(self, cache: WatchableCache) -> None:
+        """What nobody changes is returned as it is; what was changed before, at once."""
+        assert cache.watch(_CLAIM, None, 0.3) is None
+        assert cache.compare_and_set(_CLAIM, None, b"first")
+        started = time.monotonic()
+        assert cache.watch(_CLAIM, None, self.patience) == b"first"
+        assert cache.watch(_CLAIM, b"before", self.patience) == b"first"
+        assert time.monotonic() - started < self.patience, "it waited for another change"
+
+    @needs("watches")
+    def test_watcher_misses_nothing(self, cache: WatchableCache, reopen: Callable[[], WatchableCache]) -> None:
+        """A change that comes just as the watcher begins is seen as well."""
+        for number in range(10):
+            key, gate = f"{_CLAIM} {number}", threading.Barrier(2)
+            seen: list[bytes | None] = []
+
+            def change(key: str = key, gate: threading.Barrier = gate) -> None:
+                gate.wait(10)
+                reopen().compare_and_set(key, None, b"news")
+
+            def watch(key: str = key, gate: threading.Barrier = gate, seen: list[bytes | None] = seen) -> None:
+                gate.wait(10)
+                started = time.monotonic()
+                seen.append(cache.watch(key, None, self.patience))
+                assert time.monotonic() - started < self.patience / 2, "a change between two calls was missed"
+
+            all_at_once([change, watch])
+            assert seen == [b"news"]

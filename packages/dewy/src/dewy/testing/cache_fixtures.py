@@ -44,8 +44,11 @@ class CacheFixtures(BackendConformance):
     pins: ClassVar[bool] = False
     """Whether it removes old values by itself: is a PinningCache. Needs the fixture ``small_url``."""
 
-    ttl: ClassVar[float] = 0.3
-    """Seconds: the shortest time to live that the store can do, if ``atomic``."""
+    watches: ClassVar[bool] = False
+    """Whether its store tells of changes: is a WatchableCache."""
+
+    tidies: ClassVar[bool] = False
+    """Whether it lets go what grows old, and is told what is in use: is a TidyingCache."""
 
     @pytest.fixture
     def url(self) -> str:
