@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ARTIFACT", "REGISTRY", "dewy_artifacts", "dewy_registries"]
 
+_PLACE = ("GITHUB_API_URL", "GITHUB_ENDPOINT")
+"""Variables that change what a URL leads to."""
+
 
 def _open_registry(url: BackendURL, context: Context) -> AttachingCatalog:
     from dewy_registry_ghr.catalog import GitHubCatalog
@@ -36,6 +39,7 @@ REGISTRY: Backend[AttachingCatalog] = Backend(
     summary="GitHub Releases, also of a GitHub Enterprise Server",
     examples=("ghr://example/myapp", "ghr://example/myapp?pre-release=true", "ghr://example/myapp?artifact=myapp.tar.gz"),
     options=CATALOG_OPTIONS,
+    environment=_PLACE,
     open=_open_registry,
 )
 """The registry backend."""
@@ -47,6 +51,7 @@ ARTIFACT: Backend[Artifact] = Backend(
         "ghr://example/myapp/tag/v1.4.0/myapp_linux_amd64.tar.gz",
         "ghr://example/myapp/tag/web%2Fv1.4.0/myapp_linux_amd64.tar.gz",
     ),
+    environment=_PLACE,
     open=_open_artifact,
 )
 """The artifact backend."""

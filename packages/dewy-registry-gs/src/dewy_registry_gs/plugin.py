@@ -16,6 +16,9 @@ __all__ = ["ARTIFACT", "REGISTRY", "dewy_artifacts", "dewy_registries"]
 
 _STORE_OPTIONS = (Option("anonymous", "ask without credentials, as a public bucket allows", kind="flag", default="false"),)
 
+_PLACE = ("STORAGE_EMULATOR_HOST",)
+"""Variables that change what a URL leads to."""
+
 
 def _open_registry(url: BackendURL, context: Context) -> AttachingCatalog:
     from dewy_registry_gs.catalog import GoogleCatalog
@@ -42,6 +45,7 @@ REGISTRY: Backend[AttachingCatalog] = Backend(
         "gs://releases/myapp?anonymous=true",
     ),
     options=(*CATALOG_OPTIONS, *_STORE_OPTIONS),
+    environment=_PLACE,
     open=_open_registry,
 )
 """The registry backend."""
@@ -54,6 +58,7 @@ ARTIFACT: Backend[Artifact] = Backend(
         "gs://releases/myapp/v1.4.0/myapp_linux_amd64.tar.gz?anonymous=true",
     ),
     options=_STORE_OPTIONS,
+    environment=_PLACE,
     open=_open_artifact,
 )
 """The artifact backend."""

@@ -19,6 +19,9 @@ _STORE_OPTIONS = (
     Option("anonymous", "ask without credentials, as a public bucket allows", kind="flag", default="false"),
 )
 
+_PLACE = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AWS_CONFIG_FILE")
+"""Variables that change what a URL leads to."""
+
 
 def _open_registry(url: BackendURL, context: Context) -> AttachingCatalog:
     from dewy_registry_s3.catalog import S3Catalog
@@ -45,6 +48,7 @@ REGISTRY: Backend[AttachingCatalog] = Backend(
         "s3://us-east-1/releases/myapp?endpoint=http://127.0.0.1:8333",
     ),
     options=(*CATALOG_OPTIONS, *_STORE_OPTIONS),
+    environment=_PLACE,
     open=_open_registry,
 )
 """The registry backend."""
@@ -57,6 +61,7 @@ ARTIFACT: Backend[Artifact] = Backend(
         "s3://us-east-1/releases/myapp/v1.4.0/myapp_linux_amd64.tar.gz?endpoint=http://127.0.0.1:8333",
     ),
     options=_STORE_OPTIONS,
+    environment=_PLACE,
     open=_open_artifact,
 )
 """The artifact backend."""

@@ -14,7 +14,7 @@ from dewy.platforms import best_fits
 from dewy.types import ListedFile, ListedVersion, Platform, Release
 from dewy.versions import AnyVersion, Version, parse_version
 
-__all__ = ["GRACE", "Rules", "artifact_of", "is_remains", "newest", "nothing_to_run", "release_of"]
+__all__ = ["GRACE", "Rules", "artifact_of", "is_remains", "is_safe_name", "newest", "nothing_to_run", "release_of"]
 
 GRACE = timedelta(minutes=30)
 """How long after its publication a version's artifact may still be on its way (R28)."""
@@ -122,7 +122,7 @@ def artifact_of(
         RegistryError: It is not there, or several files fit equally well.
     """
     by_name = {file.name: file for file in sorted(files, key=lambda file: (file.name, file.url), reverse=True)}
-    offered = {name: file for name, file in by_name.items() if _is_safe(name) and not is_entry(name)}
+    offered = {name: file for name, file in by_name.items() if is_safe_name(name) and not is_entry(name)}
     if rules.artifact is not None:
         found: tuple[str, ...] = (rules.artifact,) if rules.artifact in offered else ()
     else:
@@ -199,7 +199,7 @@ def _utc(time: datetime | None) -> datetime | None:
     return time if time is None or time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
-def _is_safe(name: str) -> bool:
+def is_safe_name(name: str) -> bool:
     """Whether a name may become a file's: it comes from a store, which is not trusted."""
     try:
         size = len(name.encode())

@@ -56,6 +56,10 @@ class CacheError(DewyError):
     """The cache failed. Never fatal: the deployment goes on without it (R44)."""
 
 
+class DamagedError(CacheError):
+    """What the cache has under a key is not, or not all of, what was stored there."""
+
+
 class NotifierError(DewyError):
     """A message could not be delivered. Never fatal (R53).
 

@@ -88,6 +88,19 @@ REGISTRY_RECOVERED = EventKind(
     "registry.recovered", "info", "the registry answers again after {failures} failures", title="the registry answers again"
 )
 
+REGISTRY_STALE = EventKind(
+    "registry.stale",
+    "warn",
+    "the registry gives no answer to the host that asked for all of them: its last one, {version}, serves: {error}",
+)
+REGISTRY_STALE_LONG = EventKind(
+    "registry.stale_long",
+    "error",
+    "the registry has given no answer for long ({failures} in a row): the last one, {version}, serves on: {error}",
+    title="the registry gives no usable answer",
+)
+REGISTRY_FRESH = EventKind("registry.fresh", "info", "the registry answers again")
+
 # one deployment, from the registry to the running process
 DEPLOYMENT_STARTED = EventKind(
     "deployment.started",
@@ -164,6 +177,13 @@ HOOK_FAILED = EventKind(
 )
 
 # caches, plugins, delivery
+ARTIFACT_AWAITED = EventKind(
+    "artifact.awaited", "info", "another host downloads {artifact} of {version} for all: waiting for it", more=("seconds",)
+)
+ARTIFACT_DAMAGED = EventKind(
+    "artifact.damaged", "warn", "what the cache has of {artifact} of {version} is not used: {error}"
+)
+FLEET_NEWS = EventKind("fleet.news", "debug", "another host has learnt of a new version: asking now")
 CACHE_FAILED = EventKind("cache.failed", "warn", "the cache does not work, deployments go on without it: {error}")
 CACHE_RECOVERED = EventKind("cache.recovered", "info", "the cache works again")
 PLUGIN_BROKEN = EventKind("plugin.broken", "warn", "the plugin {plugin} does not load: {error}", more=("distribution",))

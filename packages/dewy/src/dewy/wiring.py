@@ -18,15 +18,19 @@ from dewy.errors import UsageError
 from dewy.fetch import Fetcher, Progress
 from dewy.guard import Guard
 from dewy.host import host_name
+from dewy.keeping import Keeping, LocalKeeping, SharedKeeping
 from dewy.notify import Facts, NotifierConsumer, is_told
 from dewy.plugins import Hook, Plugins, load_plugins
 from dewy.redaction import Redactor
 from dewy.runtime import Runtime
 from dewy.settings import Settings, cache_directory
+from dewy.sharing.fleet import Fleet
+from dewy.sharing.health import CacheHealth
+from dewy.sharing.identity import bytes_identity
 from dewy.state import State
 from dewy.statefile import state_file
 from dewy.stream import EventStream
-from dewy.types import Cache, Event, Notifier, Registry
+from dewy.types import AtomicCache, Cache, Event, Notifier, Registry, Release
 from dewy.urls import BackendURL, parse_url
 from dewy.versions import parse_version
 from dewy.waker import Waker
@@ -43,6 +47,7 @@ class Wiring:
         registry_url: The registry's URL without its secrets.
         registry: Where versions are asked for.
         cache: Where artifacts are kept.
+        health: Whether it works.
         notifiers: Who is told, by URL without secrets.
     """
 
@@ -50,6 +55,7 @@ class Wiring:
     registry_url: str
     registry: RegistryClient
     cache: Cache
+    health: CacheHealth
     notifiers: tuple[tuple[str, Notifier], ...]
 
     @classmethod
@@ -72,6 +78,7 @@ class Wiring:
             registry_url=str(parse_url(settings.registry, options, kind="registry")),
             registry=RegistryClient(runtime, lambda: _open_registry(runtime)),
             cache=plugins.cache(settings.cache, context),
+            health=CacheHealth(emit, waker.monotonic),
             notifiers=notifiers,
         )
 
@@ -92,15 +99,32 @@ class Wiring:
 
     def deployer(self, application: Application | None, state: State, progress: Progress) -> Deployer:
         """The deployer, on a root that is made ready for it. Raises DewyError when that cannot be done."""
-        pipeline = Pipeline(
+        fleet, keeping = Fleet.of(self.runtime, self.cache, self.health), self._keeping()
+        fetcher = Fetcher(
             self.runtime,
-            fetcher=Fetcher(self.runtime, self.cache, progress),
-            application=application,
-            report=self.registry.report,
-            state=state,
+            keeping=keeping,
+            health=self.health,
+            downloads=fleet.downloads if fleet else None,
+            progress=progress,
         )
+        registry = self.registry
+        if fleet:
+            registry = RegistryClient(self.runtime, lambda: fleet.registry(_open_registry(self.runtime), fetcher.resolved))
+        pipeline = Pipeline(
+            self.runtime, fetcher=fetcher, application=application, report=registry.report, state=state
+        )  # fmt: skip
         pipeline.prepare()
-        return Deployer(self.runtime, self.registry, pipeline)
+        if fleet and isinstance(keeping, SharedKeeping):
+            fleet.join(keeping)
+        return Deployer(self.runtime, registry, pipeline)
+
+    def _keeping(self) -> Keeping:
+        """How the cache keeps artifacts: one of many hosts by where they come from, this host's own by their names."""
+        return (SharedKeeping if isinstance(self.cache, AtomicCache) else LocalKeeping)(self.cache, self._identity)
+
+    def _identity(self, release: Release) -> str:
+        settings = self.runtime.settings
+        return bytes_identity(release, self.runtime.plugins.find("artifact", release.url), settings.environ, host_name())
 
 
 def _shown(plugins: Plugins, url: str) -> str:

@@ -66,6 +66,7 @@ def _open_memory_cache(url: BackendURL, context: Context) -> Cache:
 FILE_CATALOG: Backend[Catalog] = Backend(
     schemes=("file",),
     summary="a directory on this host: <path>/<version>/<artifact>",
+    local=True,
     examples=("file:///srv/releases/myapp", "file:///srv/releases/myapp?pre-release=true&artifact=myapp.tar.gz"),
     open=_open_file_catalog,
     options=CATALOG_OPTIONS,
@@ -73,6 +74,7 @@ FILE_CATALOG: Backend[Catalog] = Backend(
 FILE_ARTIFACT: Backend[Artifact] = Backend(
     schemes=("file",),
     summary="a file on this host",
+    local=True,
     examples=("file:///srv/releases/v1.4.0/myapp_linux_amd64.tar.gz",),
     open=_open_file_artifact,
 )

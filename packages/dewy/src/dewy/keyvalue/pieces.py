@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable
 from typing import BinaryIO, cast
 
-from dewy.errors import CacheError
+from dewy.errors import DamagedError
 from dewy.keyvalue.records import Blob
 from dewy.keyvalue.store import KeyValueStore
 
@@ -34,7 +34,7 @@ class _Pieces(io.RawIOBase):
         return True
 
     def readinto(self, buffer: object, /) -> int:
-        """Gives what there is; at the end the digest must be right, or it raises CacheError."""
+        """Gives what there is; at the end the digest must be right, or it raises DamagedError."""
         into = memoryview(buffer)  # type: ignore[arg-type]  # any writable buffer
         if not self._rest and self._next < self._blob.pieces:
             self._rest = memoryview(self._piece(self._next))
@@ -54,16 +54,16 @@ class _Pieces(io.RawIOBase):
             raise self._damage(f"piece {number + 1} of {blob.pieces} {what}")
         return piece
 
-    def _damage(self, what: str) -> CacheError:
+    def _damage(self, what: str) -> DamagedError:
         self._damaged()
-        return CacheError(
+        return DamagedError(
             f"an artifact of {self._blob.size} bytes is damaged in the cache: {what}",
             "It is fetched from its source; the store may remove values by itself when its memory is full",
         )
 
 
 def open_blob(store: KeyValueStore, prefix: str, digest: str, blob: Blob, damaged: Callable[[], None]) -> BinaryIO:
-    """A blob's content as a stream that gives every byte or raises CacheError.
+    """A blob's content as a stream that gives every byte or raises DamagedError.
 
     Args:
         store: Where it is.

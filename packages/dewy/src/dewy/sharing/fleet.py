@@ -1,0 +1,124 @@
+"""This host's part in a fleet: everything that it shares through the cache, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dewy.errors import UsageError
+from dewy.host import detect_platform, host_name
+from dewy.keeping import SharedKeeping
+from dewy.runtime import Runtime
+from dewy.sharing.claims import Claims
+from dewy.sharing.downloads import Downloads
+from dewy.sharing.health import CacheHealth
+from dewy.sharing.identity import registry_identity
+from dewy.sharing.news import News
+from dewy.sharing.registry import SharedRegistry, Sharing
+from dewy.sharing.upkeep import keep_up
+from dewy.sharing.values import SharedValues
+from dewy.types import AtomicCache, Cache, Platform, Registry, Release, Report, TidyingCache
+from dewy.urls import parse_url
+
+__all__ = ["Fleet"]
+
+_SHORTEST = 1.0
+"""Seconds that answers of the registry are shared for at least."""
+
+
+@dataclass(slots=True)
+class Fleet:
+    """What this host shares with others.
+
+    Attributes:
+        runtime: What the parts of dewy share.
+        cache: The cache.
+        ttl: Seconds for which the registry's answers are shared; 0 when they are not.
+        values: The cache's small values.
+        claims: This host's claims.
+        identity: What the registry's answers are to.
+        news: Tells and is told of new versions.
+        downloads: Whose turn it is to download.
+    """
+
+    runtime: Runtime
+    cache: AtomicCache
+    ttl: float
+    values: SharedValues
+    claims: Claims
+    identity: str
+    news: News
+    downloads: Downloads
+
+    @classmethod
+    def of(cls, runtime: Runtime, cache: Cache, health: CacheHealth) -> Fleet | None:
+        """This host's part in a fleet; None where the cache is its own alone. Raises UsageError."""
+        if not isinstance(cache, AtomicCache):
+            return None
+        settings, waker, guard, emit = runtime.settings, runtime.waker, runtime.guard, runtime.emit
+        values = SharedValues(cache, guard, health)
+        claims = Claims(values, waker)
+        found = runtime.plugins.find("registry", settings.registry)
+        identity = registry_identity(found, settings, detect_platform(), host_name())
+        return cls(
+            runtime=runtime,
+            cache=cache,
+            ttl=_ttl(runtime),
+            values=values,
+            claims=claims,
+            identity=identity,
+            news=News(cache, values, identity, waker, guard, emit),
+            downloads=Downloads(claims, waker, emit),
+        )
+
+    def registry(self, upstream: Registry, resolve: Callable[[Release], Release]) -> Registry:
+        """The registry as a member of the fleet asks it.
+
+        Args:
+            upstream: The registry.
+            resolve: Makes a release complete for hosts that do not ask themselves.
+        """
+        if self.ttl:
+            runtime = self.runtime
+            sharing = Sharing(
+                values=self.values, claims=self.claims, identity=self.identity, ttl=self.ttl, resolve=resolve,
+                emit=runtime.emit, monotonic=runtime.waker.monotonic,
+            )  # fmt: skip
+            upstream = SharedRegistry(upstream, sharing)
+        return _Telling(upstream, self.news)
+
+    def join(self, keeping: SharedKeeping) -> None:
+        """Begins to listen to the others, and to keep up the cache, until dewy stops."""
+        runtime = self.runtime
+        self.news.listen(min(1.0, runtime.settings.interval) if self.ttl else runtime.settings.interval)
+        if isinstance(self.cache, TidyingCache):
+            keep_up(
+                self.cache, self.claims, runtime.guard, runtime.waker,
+                lambda: [keeping.key(self.news.latest)] if self.news.latest else [],
+            )  # fmt: skip
+
+
+class _Telling:
+    """A registry whose answers the other hosts hear of."""
+
+    def __init__(self, upstream: Registry, news: News) -> None:
+        self._upstream, self._news = upstream, news
+
+    def current(self, platform: Platform) -> Release:
+        release = self._upstream.current(platform)
+        self._news.learnt(release)
+        return release
+
+    def report(self, report: Report) -> None:
+        self._upstream.report(report)
+
+
+def _ttl(runtime: Runtime) -> float:
+    found = runtime.plugins.find("cache", runtime.settings.cache)
+    if not any(option.name == "registry-ttl" for option in found.backend.options or ()):
+        return 0.0
+    url = parse_url(runtime.settings.cache, found.backend.options, kind="cache")
+    ttl = url.seconds("registry-ttl")
+    if ttl is not None and ttl < _SHORTEST:
+        raise UsageError(f"option 'registry-ttl' in the cache URL {url} is {ttl:g}s", f"It takes {_SHORTEST:g}s or more")
+    return ttl or 0.0
