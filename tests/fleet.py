@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,8 @@ from dewy.sharing.values import SharedValues
 from dewy.testing import Recorder, TestContext
 from dewy.types import AtomicCache, Platform, Release, Report
 from dewy.waker import Waker
-from ghr_github import GitHub
+from ghr_github import Fault, GitHub
+from ghr_wire import Answer, Request
 from publishing import pack
 from running import Running, environment, eventually
 
@@ -38,6 +39,24 @@ class Upstream:
     """A GitHub, and what it was asked."""
 
     server: GitHub
+    hanging: int = 0
+    free: threading.Event = field(default_factory=threading.Event)
+
+    def go_on(self) -> None:
+        """Answers what hangs, with an error."""
+        self.free.set()
+
+    def hang(self, role: str) -> None:
+        """The next request to the API or to the storage is not answered until :meth:`go_on`."""
+        self.free.clear()
+
+        def noted(_request: Request) -> Answer:
+            self.hanging += 1
+            self.free.wait(60)
+            return Answer(503)
+
+        fits: Callable[[Request], bool] = lambda request: request.role == role and request.method == "GET"  # noqa: E731
+        self.server.faults.append(Fault(fits, noted, 1))
 
     def publish(self, version: str, content: bytes | None = None) -> None:
         self.server.publish(version, {NAME: content or site(version)})
@@ -45,15 +64,18 @@ class Upstream:
     @property
     def listings(self) -> int:
         """How often somebody asked which releases there are."""
-        return sum(target.startswith("GET ") and "/releases?" in target for target in self._api())
+        return self._answered("api", "/releases?")
 
     @property
     def downloads(self) -> int:
         """How often somebody fetched an artifact."""
-        return sum(target.startswith("GET ") for target in self.server.requests("storage"))
+        return self._answered("storage", "/")
 
-    def _api(self) -> list[str]:
-        return self.server.requests("api")
+    def _answered(self, role: str, where: str) -> int:
+        return sum(
+            request.role == role and request.method == "GET" and where in request.target and status in (200, 206, 304)
+            for request, status in list(self.server.seen)
+        )
 
 
 class Hosts:

@@ -11,7 +11,7 @@ from typing import Protocol
 import pytest
 
 from consul_agent import Agent, start_agent
-from fleet import Counting, Hosts, Members, Upstream, hosts, site
+from fleet import Counting, Hosts, Members, Upstream, hosts
 from ghr_github import GitHub
 from redis_server import RedisServer, binary_of
 from running import eventually
@@ -42,10 +42,11 @@ class OnConsul:
         self.agent, self.url = agent, f"consul://{agent.address}"
 
     def restart(self) -> None:
-        self.agent.restart()
+        self.agent.stop()
+        self.agent.start()
 
 
-@pytest.fixture(params=["redis", "valkey", "consul"])
+@pytest.fixture(params=["redis", "consul"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "consul":
         with start_agent(tmp_path / "consul") as agent:
@@ -58,7 +59,11 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def upstream() -> Iterator[Upstream]:
     with GitHub() as server:
-        yield Upstream(server)
+        upstream = Upstream(server)
+        try:
+            yield upstream
+        finally:
+            upstream.go_on()
 
 
 @pytest.fixture
@@ -67,6 +72,7 @@ def fleet(store: Store, upstream: Upstream) -> Iterator[Hosts]:
         yield fleet
 
 
+@pytest.mark.parametrize("store", ["redis", "valkey", "consul"], indirect=True)
 def test_a_fleet_costs_the_registry_what_one_host_costs_and_no_host_skips_a_version(
     fleet: Hosts, upstream: Upstream
 ) -> None:
@@ -85,23 +91,44 @@ def test_a_fleet_costs_the_registry_what_one_host_costs_and_no_host_skips_a_vers
         assert not fleet.processes[number].of("cache.failed"), fleet.processes[number].tail()
 
 
-def test_hosts_that_are_killed_while_they_ask_and_download_are_replaced(fleet: Hosts, upstream: Upstream) -> None:
+def test_a_host_that_is_killed_while_it_asks_for_all_is_replaced(fleet: Hosts, upstream: Upstream) -> None:
     upstream.publish("v1.0.0")
-    fleet.start(4)
-    fleet.wait_for("v1.0.0")
-    upstream.publish("v1.1.0", site("v1.1.0", 4_000_000))
-    eventually(lambda: any(host.of("deployment.started", version="v1.1.0") for host in fleet.processes), 30)
-    first = next(host for host in fleet.processes if host.of("deployment.started", version="v1.1.0"))
+    upstream.hang("api")
+    (first,) = fleet.start(1)
+    eventually(lambda: upstream.hanging == 1, 20, "the first question")
+    others = fleet.start(3)
+    for host in others:
+        host.wait_for("dewy.ready")
+    time.sleep(3)  # nothing happens: that is what is looked at
+    assert upstream.listings == 0, "a second host asked while the first one, which lives, had not been answered"
     first.kill()
-    fleet.wait_for("v1.1.0", 60)
+    fleet.wait_for("v1.0.0", 60)
+    assert upstream.downloads == 1
 
 
-def test_a_store_that_restarts_empty_stops_nobody(fleet: Hosts, upstream: Upstream, store: Store) -> None:
+def test_a_host_that_is_killed_while_it_downloads_for_all_is_replaced(fleet: Hosts, upstream: Upstream) -> None:
+    upstream.publish("v1.0.0")
+    upstream.hang("storage")
+    (first,) = fleet.start(1)
+    eventually(lambda: upstream.hanging == 1, 20, "the first download")
+    others = fleet.start(3)
+    for host in others:
+        host.wait_for("artifact.awaited", seconds=10)
+    assert upstream.downloads == 0
+    first.kill()
+    fleet.wait_for("v1.0.0", 60)
+    assert upstream.downloads == 1
+
+
+def test_a_store_that_restarts_empty_in_the_middle_stops_nobody(fleet: Hosts, upstream: Upstream, store: Store) -> None:
     upstream.publish("v1.0.0")
     fleet.start(4)
     fleet.wait_for("v1.0.0")
-    store.restart()
+    upstream.hang("storage")
     upstream.publish("v1.1.0")
+    eventually(lambda: upstream.hanging, 20, "a download of v1.1.0")
+    store.restart()
+    upstream.go_on()
     fleet.wait_for("v1.1.0", 60)
     for host in fleet.processes:
         assert len(host.of("cache.failed")) <= 2, host.tail()
@@ -139,7 +166,7 @@ def test_news_makes_a_fleet_converge_long_before_its_interval(store: Store, upst
 
 
 def test_a_thousand_registries_ask_once_in_a_time_to_live(store: Store, tmp_path: Path) -> None:
-    upstream, ttl = Counting(), 2.0
+    upstream, ttl = Counting(), 1.5
     members = Members(1000, store.url, upstream, tmp_path, ttl=ttl)
     began = time.monotonic()
     for version in ("v1.0.0", "v1.1.0", "v1.2.0"):
