@@ -75,6 +75,20 @@ def test_a_claimant_that_dies_is_replaced() -> None:
     assert len(upstream.calls) == 1
 
 
+def test_a_claimant_that_dies_after_signs_of_life_is_replaced_a_life_later_and_nobody_spins() -> None:
+    upstream, store = Upstream(release_of("v1.0.0")), DictStore()
+    dying, waiting = Host(store, upstream, life=1.0), Host(store, upstream, life=1.0)
+    with dying.claims.held("answer app") as mine:
+        assert mine
+        timer = threading.Timer(0.7, dying.cut_off)
+        timer.start()
+        started = time.monotonic()
+        assert waiting.current().version == "v1.0.0"
+        assert 1.2 < time.monotonic() - started < 2.5
+        assert len(waiting.store.operations) < 60
+        timer.join()
+
+
 def test_a_slow_claimant_that_lives_is_not_replaced() -> None:
     upstream = Upstream(release_of("v1.0.0"), during=lambda: time.sleep(2.0))
     at_once(fleet(4, upstream, life=0.5))

@@ -45,6 +45,7 @@ class Wiring:
     Attributes:
         runtime: What the parts share.
         registry_url: The registry's URL without its secrets.
+        cache_url: The cache's, likewise.
         registry: Where versions are asked for.
         cache: Where artifacts are kept.
         health: Whether it works.
@@ -53,6 +54,7 @@ class Wiring:
 
     runtime: Runtime
     registry_url: str
+    cache_url: str
     registry: RegistryClient
     cache: Cache
     health: CacheHealth
@@ -76,6 +78,7 @@ class Wiring:
         return cls(
             runtime=runtime,
             registry_url=str(parse_url(settings.registry, options, kind="registry")),
+            cache_url=str(parse_url(settings.cache, plugins.find("cache", settings.cache).backend.options, kind="cache")),
             registry=RegistryClient(runtime, lambda: _open_registry(runtime)),
             cache=plugins.cache(settings.cache, context),
             health=CacheHealth(emit, waker.monotonic),

@@ -11,6 +11,7 @@ from dewy.cli.options import deployment_options, server_options, settings_of
 if TYPE_CHECKING:
     from dewy.settings import Settings
     from dewy.types import Release
+    from dewy.wiring import Wiring
 
 __all__ = ["command"]
 
@@ -48,6 +49,9 @@ def _check(settings: Settings) -> int:
     wiring = Wiring.of(settings, redactor, warn)
     _row("root", str(settings.root))
     _row("registry", f"{wiring.registry_url} ({wiring.runtime.plugins.find('registry', settings.registry).plugin})")
+    _row("cache", f"{wiring.cache_url} ({wiring.runtime.plugins.find('cache', settings.cache).plugin})")
+    if problem := _cache_problem(wiring):
+        warn(events.CACHE_FAILED, error=problem)
     for name, _notifier in wiring.notifiers:
         _row("notifier", name)
     if ports:
@@ -67,6 +71,19 @@ def _check(settings: Settings) -> int:
     decision = decide(release, state)
     _row("decision", f"{'deploy' if isinstance(decision, Deploy) else 'leave'} {release.version}: {decision.reason}")
     return 0
+
+
+def _cache_problem(wiring: Wiring) -> str:
+    """Why the cache does not work; empty if it does, as far as reading tells."""
+    from dewy.errors import DewyError
+
+    try:
+        value = wiring.cache.read("dewy check")
+    except (DewyError, OSError) as error:
+        return str(error)
+    if value is not None:
+        value.close()
+    return ""
 
 
 def _describe(release: Release) -> str:

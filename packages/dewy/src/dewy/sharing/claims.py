@@ -21,7 +21,7 @@ from dewy.waker import Waker
 
 __all__ = ["LIFE", "Claims", "Ending"]
 
-LIFE = 15.0
+LIFE = 10.0
 """Seconds without a sign of life after which the holder of a claim is dead."""
 _BEAT = LIFE / 5
 _LOOK = 0.25
@@ -92,11 +92,10 @@ class Claims:
     def _take(self, key: str) -> bytes | None:
         """Takes a claim that nobody alive holds; its value, or None."""
         present = self._values.get(key)
-        free = (
-            present is None or self._mine(present) or self._sightings.age(key.removeprefix("claims/"), present) >= self._life
-        )
+        if present is not None and not self._mine(present) and self._sightings.age(key, present) < self._life:
+            return None
         value = self._next()
-        return value if free and self._values.compare_and_set(key, present, value) else None
+        return value if self._values.compare_and_set(key, present, value) else None
 
     def _mine(self, value: bytes) -> bool:
         """Whether it is this process's own: one that could not be given back when the store failed."""
