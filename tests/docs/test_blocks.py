@@ -57,6 +57,8 @@ def problems(line: str) -> Iterator[str]:
     if line.startswith("["):
         return  # a heading of a unit file
     words = shlex.split(line.removeprefix("ExecStart="), comments=True)
+    if words[:2] == ["pip", "install"]:
+        return  # dewy is a distribution there
     while words:
         word, *words = words
         if word == "dewy" or word.endswith("/bin/dewy"):
