@@ -326,3 +326,13 @@ def test_a_secret_option_is_never_shown(secret: str) -> None:
     assert parsed.text("token") == secret * 4
     assert value not in str(parsed) + repr(parsed)
     assert {secret * 4, value} == set(parsed.secrets)
+
+
+def test_an_address_in_an_option_is_shown_and_what_is_no_letter_stays_encoded() -> None:
+    """Each URL is one line of a log, whatever somebody has put into it."""
+    options = (Option("from", "a sender"), Option("endpoint", "a server"))
+    assert str(parse_url("mail://h/x?from=dewy@example.com", options)) == "mail://h/x?from=dewy@example.com"
+    for hostile in ("from=a@b%0aBcc:x", "endpoint=http://u:secret@h%0a", "from=u:secret@h%0d%0ax"):
+        shown = str(parse_url(f"mail://h/x?{hostile}", options))
+        assert shown.isprintable()
+        assert "secret" not in shown

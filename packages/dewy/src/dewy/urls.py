@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from dewy.durations import parse_duration
 from dewy.errors import UsageError
@@ -23,6 +23,8 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*\Z")
 _PORT = re.compile(r"[0-9]*\Z")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}\Z")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_HAS_SECRET = re.compile(r"://.*[@?]|:.*@", re.DOTALL)
+"""A URL with a user or a query, or a password without a scheme. An address with an @ is no secret."""
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 
@@ -223,7 +225,9 @@ def _redact_pair(pair: str, declared: Mapping[str, Option]) -> str:
 
 def _redact_value(shown: str, value: str) -> str:
     """An option's value, which may itself be a URL with a password, as an endpoint's."""
-    return redact_url(value, None) if "@" in value or ("://" in value and "?" in value) else shown
+    if not _HAS_SECRET.search(value):
+        return shown
+    return "".join(letter if letter.isprintable() else quote(letter) for letter in redact_url(value, None))
 
 
 def _secrets(parts: SplitResult, declared: Mapping[str, Option] | None) -> Iterator[str]:

@@ -24,7 +24,7 @@ from dewy.plugins import Hook, Plugins, load_plugins
 from dewy.redaction import Redactor
 from dewy.runtime import Runtime
 from dewy.settings import Settings, cache_directory
-from dewy.sharing.fleet import Fleet
+from dewy.sharing.fleet import Fleet, answers_ttl
 from dewy.sharing.health import CacheHealth
 from dewy.sharing.identity import bytes_identity
 from dewy.state import State
@@ -73,6 +73,7 @@ class Wiring:
         caches = cache_directory(settings.root, settings.environ)
         context = PluginContext(settings.environ, caches, redactor, waker.pause)
         runtime = Runtime(settings, plugins, context, waker, Guard(waker), emit)
+        answers_ttl(runtime)  # a wrong one is said at once
         options = plugins.find("registry", settings.registry).backend.options
         notifiers = tuple((_shown(plugins, url), plugins.notifier(url, context)) for url in settings.notifiers)
         return cls(

@@ -20,7 +20,7 @@ from dewy.sharing.values import SharedValues
 from dewy.types import AtomicCache, Cache, Platform, Registry, Release, Report, TidyingCache
 from dewy.urls import parse_url
 
-__all__ = ["Fleet"]
+__all__ = ["Fleet", "answers_ttl"]
 
 _SHORTEST = 1.0
 """Seconds that answers of the registry are shared for at least."""
@@ -52,7 +52,7 @@ class Fleet:
 
     @classmethod
     def of(cls, runtime: Runtime, cache: Cache, health: CacheHealth) -> Fleet | None:
-        """This host's part in a fleet; None where the cache is its own alone. Raises UsageError."""
+        """This host's part in a fleet; None where the cache is its own alone."""
         if not isinstance(cache, AtomicCache):
             return None
         settings, waker, guard, emit = runtime.settings, runtime.waker, runtime.guard, runtime.emit
@@ -63,7 +63,7 @@ class Fleet:
         return cls(
             runtime=runtime,
             cache=cache,
-            ttl=_ttl(runtime),
+            ttl=answers_ttl(runtime),
             values=values,
             claims=claims,
             identity=identity,
@@ -113,7 +113,8 @@ class _Telling:
         self._upstream.report(report)
 
 
-def _ttl(runtime: Runtime) -> float:
+def answers_ttl(runtime: Runtime) -> float:
+    """Seconds for which the cache's URL has the registry's answers shared; 0 when it has not. Raises UsageError."""
     found = runtime.plugins.find("cache", runtime.settings.cache)
     if not any(option.name == "registry-ttl" for option in found.backend.options or ()):
         return 0.0
