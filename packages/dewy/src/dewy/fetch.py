@@ -211,10 +211,9 @@ class Fetcher:
         if self._pinned:
             self._pin((*self._pinned, release))  # or a cache that is full makes room for it with itself
         with fetched.path.open("rb") as file:
-            watched = self._keeping.put(release, file, fetched.digest, self._waker.monotonic)
-            self._with_cache(
-                "storing an artifact", lambda: self._keeping.store(release, fetched.digest, watched), watched
-            )  # fmt: skip
+            watched = Watched(file, self._waker.monotonic, self._keeping.head(fetched.digest))
+            source = cast(BinaryIO, watched)
+            self._with_cache("storing an artifact", lambda: self._keeping.store(release, fetched.digest, source), watched)
 
     def _sink(self, file: BinaryIO, release: Release) -> Sink:
         return Sink(

@@ -6,10 +6,10 @@ import io
 import json
 import shutil
 from collections.abc import Callable, Iterable
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO, Protocol
 
 from dewy.errors import DamagedError
-from dewy.sink import Sink, Watched
+from dewy.sink import Sink
 from dewy.state import Deployed
 from dewy.types import Cache, PinningCache, Release
 
@@ -38,11 +38,11 @@ class Keeping(Protocol):
     def copy_out(self, release: Release, sink: Sink) -> str:
         """Copies a kept artifact; the digest it had when it was stored, ``sha256:HEX``, or empty if there is none."""
 
-    def put(self, release: Release, source: BinaryIO, digest: str, monotonic: Callable[[], float]) -> Watched:
-        """What to store, with signs of life, by :meth:`store`."""
+    def head(self, digest: str) -> bytes:
+        """What is stored before the bytes."""
 
-    def store(self, release: Release, digest: str, watched: Watched) -> None:
-        """Stores what :meth:`put` gave."""
+    def store(self, release: Release, digest: str, source: BinaryIO) -> None:
+        """Stores the head and the bytes, which ``source`` has."""
 
     def discard(self, release: Release) -> None:
         """Has a kept artifact not be used again."""
@@ -78,16 +78,16 @@ class LocalKeeping:
             shutil.copyfileobj(value, sink, _PIECE)
         return facts.get("digest") or ""
 
-    def put(self, release: Release, source: BinaryIO, digest: str, monotonic: Callable[[], float]) -> Watched:
+    def head(self, digest: str) -> bytes:
         """See :class:`Keeping`."""
-        return Watched(source, monotonic)
+        return b""
 
-    def store(self, release: Release, digest: str, watched: Watched) -> None:
+    def store(self, release: Release, digest: str, source: BinaryIO) -> None:
         """See :class:`Keeping`."""
         key = cache_key(release)
         facts = {"digest": digest, "identity": self._identity(release)}
         self._cache.delete(key + _FACTS_SUFFIX)
-        self._cache.write(key, cast(BinaryIO, watched))
+        self._cache.write(key, source)
         self._cache.write(key + _FACTS_SUFFIX, io.BytesIO(json.dumps(facts).encode()))
 
     def discard(self, release: Release) -> None:
@@ -133,13 +133,13 @@ class SharedKeeping:
             shutil.copyfileobj(value, sink, _PIECE)
         return digest
 
-    def put(self, release: Release, source: BinaryIO, digest: str, monotonic: Callable[[], float]) -> Watched:
+    def head(self, digest: str) -> bytes:
         """See :class:`Keeping`."""
-        return Watched(source, monotonic, json.dumps({"digest": digest}).encode() + b"\n")
+        return json.dumps({"digest": digest}).encode() + b"\n"
 
-    def store(self, release: Release, digest: str, watched: Watched) -> None:
+    def store(self, release: Release, digest: str, source: BinaryIO) -> None:
         """See :class:`Keeping`."""
-        self._cache.write(self.key(release), cast(BinaryIO, watched))
+        self._cache.write(self.key(release), source)
 
     def discard(self, release: Release) -> None:
         """See :class:`Keeping`."""

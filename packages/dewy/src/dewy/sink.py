@@ -89,9 +89,10 @@ class Watched(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """Goes to another place."""
         if whence == io.SEEK_END:
-            self._at = len(self._head) + self._file.seek(offset, io.SEEK_END)
-        else:
-            self._at = offset if whence == io.SEEK_SET else self._at + offset
+            self._at = len(self._head) + self._file.seek(0, io.SEEK_END)
+        elif whence == io.SEEK_SET:
+            self._at = 0
+        self._at += offset
         self._file.seek(max(0, self._at - len(self._head)))
         return self._at
 
