@@ -87,6 +87,7 @@ def test_a_fleet_costs_the_registry_what_one_host_costs_and_no_host_skips_a_vers
     assert upstream.listings <= elapsed / 2 + 1
     assert upstream.downloads == 4
     for number in range(HOSTS):
+        fleet.processes[number].wait_for("deployment.done", version="v1.3.0")
         assert fleet.deployed(number) == ["v1.0.0", "v1.1.0", "v1.2.0", "v1.3.0"]
         assert not fleet.processes[number].of("cache.failed"), fleet.processes[number].tail()
 
