@@ -43,7 +43,8 @@ def events_page() -> str:
             "those that have a title, and plugins see them all through the `dewy_event` hook. Names and fields are part of "
             "the contract: fields are added, never renamed or removed.",
             "In a text, `{field}` stands for the field's value. All fields are always given, but for those in parentheses: "
-            "they are given when they are known.",
+            "they are given when they are known. What is said during a deployment also has `deployment`, the same for all "
+            "of it, and `previous_version`.",
             _table(("event", "level", "text", "fields", "title"), (_event(kind) for kind in EVENTS.values())),
         ]
     )

@@ -119,7 +119,7 @@ def test_a_wait_that_the_other_side_asked_for_is_found_in_the_cause() -> None:
 
 def test_permissions_and_places_of_what_dewy_keeps(world: World) -> None:
     world.publish("v1.0.0")
-    world.run(lambda: world.processes.serving is not None)
+    world.run(lambda: world.said.names.count("registry.polled") > 1)  # by then all that a deployment writes is written
     assert stat.S_IMODE((world.root / ".dewy").stat().st_mode) == 0o700
     assert sorted(path.name for path in world.root.iterdir()) == [".dewy", "current", "releases"]
     shutil.rmtree(world.root / ".dewy")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from dewy import events
 from dewy.errors import NotifierError
 from dewy.events import EventKind
+from dewy.guard import Guard
 from dewy.notify import ErrorLimit, Facts, NotifierConsumer, message_of
+from dewy.redaction import Redactor
+from dewy.scope import within
+from dewy.stream import EventStream
 from dewy.testing import Recorder
 from dewy.types import Event, FieldValue, Message
+from dewy.waker import Waker
 
 FACTS = Facts(application="shop", host="web1", registry="file:///srv/shop")
 
@@ -86,7 +92,7 @@ def test_an_error_that_is_not_told_mutes_no_other_message() -> None:
 
 def test_a_failed_delivery_is_tried_again_with_growing_waits() -> None:
     outbox, waits, said = Outbox(failures=2), list[float](), Recorder()
-    NotifierConsumer(outbox, "test", FACTS, said, waits.append)(done())
+    NotifierConsumer(outbox, "test", FACTS, said, sleep=waits.append)(done())
     assert len(outbox.messages) == 1
     assert len(waits) == 2
     assert 0.5 <= waits[0] <= 1 <= waits[1] <= 2
@@ -95,17 +101,70 @@ def test_a_failed_delivery_is_tried_again_with_growing_waits() -> None:
 
 def test_a_notifier_that_asks_to_wait_is_obeyed_within_a_bound() -> None:
     outbox, waits = Outbox(failures=2, error=NotifierError("slow down", retry_after=7)), list[float]()
-    NotifierConsumer(outbox, "test", FACTS, Recorder(), waits.append)(done())
+    NotifierConsumer(outbox, "test", FACTS, Recorder(), sleep=waits.append)(done())
     assert waits == [7, 7]
     outbox = Outbox(failures=1, error=NotifierError("slow down", retry_after=86400))
-    NotifierConsumer(outbox, "test", FACTS, Recorder(), waits.append)(done())
+    NotifierConsumer(outbox, "test", FACTS, Recorder(), sleep=waits.append)(done())
     assert waits[-1] == 30
 
 
 def test_a_message_that_cannot_be_delivered_is_in_the_log_and_the_next_one_is_tried() -> None:
     outbox, said = Outbox(failures=4, error=ValueError("broken plugin")), Recorder()
-    consumer = NotifierConsumer(outbox, "test", FACTS, said, lambda _seconds: None)
+    consumer = NotifierConsumer(outbox, "test", FACTS, said, sleep=lambda _seconds: None)
     consumer(done())
     consumer(failed())
     assert said.texts() == ["test could not be told of deployment.done: broken plugin"]
     assert [message.event for message in outbox.messages] == ["deployment.failed"]
+
+
+def test_all_that_is_said_during_a_deployment_belongs_to_it_whoever_says_it() -> None:
+    """Also from the thread in which a plugin is called; and nothing after it does."""
+    said: list[Event] = []
+    stream = EventStream(Redactor({}))
+    stream.subscribe("test", said.append)
+    guard = Guard(Waker())
+    hook: dict[str, FieldValue] = {
+        "phase": "before", "version": "v2", "seconds": 1.0, "hook": "./migrate", "output": "x", "output_size": 70_000,
+        "status": 3,
+    }  # fmt: skip
+    with within(deployment="20240315T143022Z", previous_version="v1"):
+        guard.call("a plugin", "testing", lambda: stream.emit(events.HOOK_FAILED, error="failed", **hook), limit=10)
+    stream.emit(events.DEWY_STOPPED, application="shop", seconds=1)
+    stream.close(10)
+    inside, outside = (message_of(event, FACTS) for event in said)
+    assert inside
+    assert outside
+    assert (inside.deployment, inside.previous_version) == ("20240315T143022Z", "v1")
+    assert (inside.status, inside.output_size, inside.hook) == (3, 70_000, "./migrate")
+    assert (outside.deployment, outside.previous_version, outside.status) == ("", "", None)
+
+
+def test_what_goes_wrong_in_one_deployment_counts_once() -> None:
+    limit = ErrorLimit()
+    told = []
+    for number in range(4):
+        for _ in range(3):
+            message = message_of(failed(), FACTS)
+            assert message
+            told.append(limit(replace(message, deployment=f"d{number}")))
+    assert [message is not None for message in told] == [True] * 9 + [False] * 3
+    assert "Further errors" in told[6].text  # type: ignore[union-attr]
+
+
+def test_a_quiet_notifier_tells_what_matters() -> None:
+    outbox = Outbox()
+    consumer = NotifierConsumer(outbox, "test", FACTS, Recorder(), quiet=True)
+    for one in (event(events.DEWY_STOPPED, application="shop", seconds=1), done(), failed()):
+        consumer(one)
+    assert [message.event for message in outbox.messages] == ["deployment.done", "deployment.failed"]
+
+
+def test_what_would_fail_again_is_not_tried_again() -> None:
+    outbox, said, waits = (
+        Outbox(failures=1, error=NotifierError("wrong password", permanent=True)),
+        Recorder(),
+        list[float](),
+    )
+    NotifierConsumer(outbox, "test", FACTS, said, sleep=waits.append)(done())
+    assert waits == []
+    assert said.of(events.NOTIFIER_FAILED)[0]["attempts"] == 1

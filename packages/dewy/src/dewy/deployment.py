@@ -9,6 +9,7 @@ What is about to happen is written into the state before it happens, so that a d
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
@@ -22,6 +23,7 @@ from dewy.hooks import DeployHooks
 from dewy.host import host_name
 from dewy.releases import ReleaseDirectories
 from dewy.runtime import Runtime
+from dewy.scope import within
 from dewy.state import Deployed, Held, Pending, Phase, State
 from dewy.statefile import StateKeeper, state_file
 from dewy.types import Deployment, Outcome, Release, Report, Result
@@ -57,11 +59,12 @@ class DeploymentFailed(DewyError):
         cause: What went wrong.
         held: Whether the version is on hold from now on.
         seconds: How long the deployment took to fail.
+        deployment: What was to be.
     """
 
-    def __init__(self, phase: str, cause: DewyError, *, held: bool, seconds: float) -> None:
+    def __init__(self, phase: str, cause: DewyError, *, held: bool, seconds: float, deployment: Deployment) -> None:
         super().__init__(cause.message, cause.hint)
-        self.phase, self.cause, self.held, self.seconds = phase, cause, held, seconds
+        self.phase, self.cause, self.held, self.seconds, self.deployment = phase, cause, held, seconds, deployment
 
 
 @dataclass(slots=True)
@@ -73,6 +76,10 @@ class _Attempt:
     previous: Deployed | None
     began: float
     phase: str = "fetch"
+
+    def scope(self) -> AbstractContextManager[None]:
+        """Has all that is said meanwhile belong to this deployment."""
+        return within(deployment=self.deployment.directory.name, previous_version=self.deployment.previous_version)
 
     def deployed(self, at: datetime) -> Deployed:
         return Deployed(
@@ -120,12 +127,14 @@ class Pipeline:
 
     def deploy(self, release: Release, reason: str) -> None:
         """Deploys a release. Raises DeploymentFailed; the version that ran before then serves on."""
-        attempt = self._begin(release, reason)
-        try:
-            self._carry_out(attempt)
-        except Exception as error:
-            # also a fault of ours must leave everything as it was
-            raise self._fail(attempt, error) from error
+        attempt = self._attempt(release, self.releases.new_name(_now()))
+        with attempt.scope():
+            self._tell_start(attempt, reason)
+            try:
+                self._carry_out(attempt)
+            except Exception as error:
+                # also a fault of ours must leave everything as it was
+                raise self._fail(attempt, error) from error
 
     def _carry_out(self, attempt: _Attempt) -> None:
         with self._fetcher.fetch(attempt.release) as fetched:
@@ -149,28 +158,28 @@ class Pipeline:
 
         Raises DeploymentFailed; ``current`` then leads to the version before, which is not started yet.
         """
-        self._emit(events.DEPLOYMENT_RESUMED, version=deployed.version, phase="switching")
         release = Release(
             version=deployed.version, artifact=deployed.artifact, url=deployed.url,
             digests=(deployed.digest,), fingerprint=deployed.fingerprint, id=deployed.id,
         )  # fmt: skip
         attempt = self._attempt(release, deployed.directory, deployed.digest)
         attempt.phase = "start"
-        try:
-            if self.application:
-                self.application.swap(deployed)
-            self._finish(attempt)
-        except Exception as error:
-            raise self._fail(attempt, error) from error
+        with attempt.scope():
+            self._emit(events.DEPLOYMENT_RESUMED, version=deployed.version, phase="switching")
+            try:
+                if self.application:
+                    self.application.swap(deployed)
+                self._finish(attempt)
+            except Exception as error:
+                raise self._fail(attempt, error) from error
 
-    def _begin(self, release: Release, reason: str) -> _Attempt:
-        attempt = self._attempt(release, self.releases.new_name(_now()))
+    def _tell_start(self, attempt: _Attempt, reason: str) -> None:
+        release = attempt.release
         self._emit(
             events.DEPLOYMENT_STARTED,
             version=release.version, previous_version=attempt.deployment.previous_version or "nothing",
             artifact=release.artifact, reason=reason, directory=attempt.deployment.directory.name,
         )  # fmt: skip
-        return attempt
 
     def _attempt(self, release: Release, directory: str, digest: str = "") -> _Attempt:
         previous = self.state.current
@@ -250,7 +259,9 @@ class Pipeline:
         if held:
             self._hold(attempt, str(cause))
         self.revert(attempt.deployed(_now()), attempt.previous)
-        failure = DeploymentFailed(attempt.phase, cause, held=held, seconds=self._since(attempt.began))
+        failure = DeploymentFailed(
+            attempt.phase, cause, held=held, seconds=self._since(attempt.began), deployment=attempt.deployment
+        )  # fmt: skip
         outcome: Outcome = "vetoed" if attempt.phase == "before" else "failed"
         self._hooks.follow(attempt.deployment, Result(outcome, failure.seconds, str(cause)))
         self._tell_registry(attempt, str(cause))
@@ -312,13 +323,14 @@ class Pipeline:
         current, cause = self.state.current, failure.cause
         output = "\n".join(cause.output) if isinstance(cause, StartError) else ""
         retry = "it is tried again" if retry_seconds is None else f"it is tried again in {retry_seconds:.0f}s"
-        self._emit(
-            events.DEPLOYMENT_FAILED,
-            version=version, error=str(failure), phase=failure.phase, seconds=failure.seconds, output=output,
-            previous_version=current.version if current else "",
-            keeps=f"{current.version} runs on" if current else "nothing runs",
-            next="it is on hold until the registry offers another" if failure.held else retry,
-        )  # fmt: skip
+        with within(deployment=failure.deployment.directory.name):
+            self._emit(
+                events.DEPLOYMENT_FAILED,
+                version=version, error=str(failure), phase=failure.phase, seconds=failure.seconds, output=output,
+                previous_version=current.version if current else "",
+                keeps=f"{current.version} runs on" if current else "nothing runs",
+                next="it is on hold until the registry offers another" if failure.held else retry,
+            )  # fmt: skip
 
     def _tell_registry(self, attempt: _Attempt, error: str | None) -> None:
         digest = (attempt.deployment.digest,) if attempt.deployment.digest else ()

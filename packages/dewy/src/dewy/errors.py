@@ -67,11 +67,12 @@ class NotifierError(DewyError):
         message: As in :class:`DewyError`.
         hint: As in :class:`DewyError`.
         retry_after: Seconds that the medium asked to wait before the next try; None when it did not say.
+        permanent: Trying again would end the same way: a wrong password, say.
     """
 
-    def __init__(self, message: str, hint: str = "", *, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, hint: str = "", *, retry_after: float | None = None, permanent: bool = False) -> None:
         super().__init__(message, hint)
-        self.retry_after = retry_after
+        self.retry_after, self.permanent = retry_after, permanent
 
 
 class HookError(DewyError):

@@ -164,14 +164,14 @@ HOOK_DONE = EventKind(
     "hook.done",
     "info",
     "the {phase} hook of {version} succeeded in {seconds}s",
-    more=("hook", "output", "status"),
+    more=("hook", "output", "output_size", "status"),
     title="the {phase} hook of {version} succeeded",
 )
 HOOK_FAILED = EventKind(
     "hook.failed",
     "error",
     "the {phase} hook of {version} failed: {error}",
-    more=("hook", "output", "seconds"),
+    more=("hook", "output", "output_size", "seconds"),
     optional=("status",),
     title="the {phase} hook of {version} failed",
 )

@@ -6,6 +6,7 @@ a thread cannot be ended from outside, so the number of those left behind is bou
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -34,7 +35,8 @@ class _Call(Generic[T]):
         self.done = False
         self.value: T | None = None
         self.error: BaseException | None = None
-        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
+        here = contextvars.copy_context()  # what is said over there belongs to what is under way here
+        self.thread = threading.Thread(target=here.run, args=(self._run,), name=name, daemon=True)
 
     def _run(self) -> None:
         try:

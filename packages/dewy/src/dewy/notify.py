@@ -63,50 +63,87 @@ def message_of(event: Event, facts: Facts) -> Message | None:
         version=text("version"),
         previous_version=text("previous_version"),
         seconds=_number(event.fields.get("seconds")),
+        deployment=text("deployment"),
+        status=_whole(event.fields.get("status")),
+        output_size=_whole(event.fields.get("output_size")) or len(text("output").encode()),
         hook=text("hook"),
         output=text("output"),
         error=text("error"),
     )
 
 
+def _whole(value: FieldValue) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 def _number(value: FieldValue) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-class ErrorLimit:
-    """Three errors are told, then none until something has gone well again (R52). Other messages always pass."""
+_VITAL = frozenset({"deployment.done", "registry.recovered", "application.recovered"})
+"""What a quiet notifier tells beside errors: that something was deployed, or works again (R52)."""
 
-    _SUCCESSES = frozenset({"deployment.done", "registry.recovered", "application.recovered"})
+
+class ErrorLimit:
+    """Three errors are told, then none until something has gone well again (R52). Other messages always pass.
+
+    What goes wrong in one deployment counts once: a hook that fails and the deployment that fails with it, say.
+    """
+
+    _SUCCESSES = _VITAL
 
     def __init__(self) -> None:
         self._errors = 0
+        self._deployment = ""
 
     def __call__(self, message: Message) -> Message | None:
         """The message as it is to be told; None if it is not."""
         if message.event in self._SUCCESSES:
-            self._errors = 0
+            self._errors, self._deployment = 0, ""
         if message.level != "error":
             return message
-        self._errors += 1
+        same = bool(message.deployment) and message.deployment == self._deployment
+        self._deployment = message.deployment
+        self._errors += not same
         if self._errors > _MOST_ERRORS:
             return None
-        if self._errors == _MOST_ERRORS:
+        if self._errors == _MOST_ERRORS and not same:
             return replace(message, text=f"{message.text}\nFurther errors are not told until something goes well again.")
         return message
 
 
 class NotifierConsumer:
-    """Consumes events and delivers their messages through one notifier, with retries."""
+    """Consumes events and delivers their messages through one notifier, with retries.
 
-    def __init__(self, notifier: Notifier, name: str, facts: Facts, emit: Emit, sleep: Callable[[float], None] = time.sleep):
+    Args:
+        notifier: Who delivers.
+        name: The notifier's URL without its secrets.
+        facts: What every message says.
+        emit: Is told what nobody was told.
+        quiet: Tell only what matters: deployed, failed, works again.
+        sleep: How to wait between tries, in seconds.
+    """
+
+    def __init__(
+        self,
+        notifier: Notifier,
+        name: str,
+        facts: Facts,
+        emit: Emit,
+        *,
+        quiet: bool = False,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._notifier, self._name, self._facts = notifier, name, facts
-        self._emit, self._sleep = emit, sleep
+        self._emit, self._quiet, self._sleep = emit, quiet, sleep
         self._limit = ErrorLimit()
 
     def __call__(self, event: Event) -> None:
         """Tells one event, if it is one to be told."""
         message = message_of(event, self._facts)
-        if message and (message := self._limit(message)):
+        if message is None or (self._quiet and message.level != "error" and message.event not in _VITAL):
+            return
+        if message := self._limit(message):
             self._deliver(message)
 
     def _deliver(self, message: Message) -> None:
@@ -115,7 +152,7 @@ class NotifierConsumer:
                 self._notifier.send(message)
             except Exception as error:
                 # a notifier is a stranger's code: whatever it raises, the next message may go through
-                if attempt == _ATTEMPTS:
+                if attempt == _ATTEMPTS or (isinstance(error, NotifierError) and error.permanent):
                     self._emit(NOTIFIER_FAILED, notifier=self._name, event=message.event, error=str(error), attempts=attempt)
                     return
                 asked = error.retry_after if isinstance(error, NotifierError) else None

@@ -40,11 +40,13 @@ class HookRun:
         status: Its exit status; negative: the signal that ended it; None when it was killed for taking too long.
         output: What it printed on both streams, the end of it.
         seconds: How long it ran.
+        output_size: Bytes that it printed in all.
     """
 
     status: int | None
     output: str
     seconds: float
+    output_size: int = 0
 
 
 class _Tail(threading.Thread):
@@ -52,12 +54,13 @@ class _Tail(threading.Thread):
 
     def __init__(self, stream: IO[bytes]) -> None:
         super().__init__(name="hook output", daemon=True)
-        self._stream, self._kept, self._cut = stream, b"", 0
+        self._stream, self._kept, self._cut, self.size = stream, b"", 0, 0
         self.start()
 
     def run(self) -> None:
         with contextlib.suppress(OSError, ValueError):
             while piece := os.read(self._stream.fileno(), 65536):
+                self.size += len(piece)
                 kept = self._kept + piece
                 self._cut += max(0, len(kept) - MOST_OUTPUT)
                 self._kept = kept[-MOST_OUTPUT:]
@@ -108,7 +111,7 @@ def run_shell(command: str, directory: Path, environ: Mapping[str, str], *, limi
         if not ended:
             _end_group(process)
         tail.join(_LAST_WORDS)
-        return HookRun(process.returncode if ended else None, tail.text(), round(time.monotonic() - started, 3))
+        return HookRun(process.returncode if ended else None, tail.text(), round(time.monotonic() - started, 3), tail.size)
 
 
 def _watch(process: subprocess.Popen[bytes], waker: Waker) -> None:
@@ -165,6 +168,7 @@ class ShellHooks:
             "version": deployment.version,
             "hook": command,
             "output": run.output,
+            "output_size": run.output_size,
             "seconds": run.seconds,
         }
         if not error:

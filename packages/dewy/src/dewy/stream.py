@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 
 from dewy.events import EVENTS_LOST, LOG, EventKind
 from dewy.redaction import Redactor
+from dewy.scope import facts
 from dewy.types import Event, FieldValue, Level
 
 __all__ = ["Consumer", "EventStream", "LoggingBridge", "Wants"]
@@ -84,6 +85,7 @@ class EventStream:
         """Says that something happened now. Fields are those that the kind declares."""
         wanting = self._wanting(kind.name, kind.level)
         if wanting:
+            fields = {**facts(), **fields}
             safe = {name: self._redact(value) if isinstance(value, str) else value for name, value in fields.items()}
             _deliver(wanting, kind.name, kind.level, kind.text.format_map(safe), safe)
 

@@ -38,6 +38,21 @@ from dewy.waker import Waker
 __all__ = ["Wiring"]
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One who is told.
+
+    Attributes:
+        name: The notifier's URL without its secrets.
+        notifier: Who delivers.
+        quiet: Whether only what matters is told.
+    """
+
+    name: str
+    notifier: Notifier
+    quiet: bool
+
+
 @dataclass(slots=True)
 class Wiring:
     """The parts of one dewy. Building it touches neither the network nor the disk.
@@ -49,7 +64,7 @@ class Wiring:
         registry: Where versions are asked for.
         cache: Where artifacts are kept.
         health: Whether it works.
-        notifiers: Who is told, by URL without secrets.
+        notifiers: Who is told.
     """
 
     runtime: Runtime
@@ -58,7 +73,7 @@ class Wiring:
     registry: RegistryClient
     cache: Cache
     health: CacheHealth
-    notifiers: tuple[tuple[str, Notifier], ...]
+    notifiers: tuple[Told, ...]
 
     @classmethod
     def of(cls, settings: Settings, redactor: Redactor, emit: events.Emit) -> Wiring:
@@ -75,7 +90,7 @@ class Wiring:
         runtime = Runtime(settings, plugins, context, waker, Guard(waker), emit)
         answers_ttl(runtime)  # a wrong one is said at once
         options = plugins.find("registry", settings.registry).backend.options
-        notifiers = tuple((_shown(plugins, url), plugins.notifier(url, context)) for url in settings.notifiers)
+        notifiers = tuple(_told(plugins, url, context) for url in settings.notifiers)
         return cls(
             runtime=runtime,
             registry_url=str(parse_url(settings.registry, options, kind="registry")),
@@ -89,8 +104,9 @@ class Wiring:
     def subscribe(self, stream: EventStream) -> None:
         """Gives the event stream to the notifiers and to plugins that observe it; says which plugins are broken."""
         facts = Facts(application=self.runtime.settings.root.name, host=host_name(), registry=self.registry_url)
-        for name, notifier in self.notifiers:
-            stream.subscribe(name, NotifierConsumer(notifier, name, facts, stream.emit), is_told)
+        for told in self.notifiers:
+            consumer = NotifierConsumer(told.notifier, told.name, facts, stream.emit, quiet=told.quiet)
+            stream.subscribe(told.name, consumer, is_told)
         for hook in self.runtime.plugins.hooks("dewy_event"):
             stream.subscribe(str(hook.plugin), _observer(hook, stream.emit))
         for plugin in self.runtime.plugins.all:
@@ -131,8 +147,11 @@ class Wiring:
         return bytes_identity(release, self.runtime.plugins.find("artifact", release.url), settings.environ, host_name())
 
 
-def _shown(plugins: Plugins, url: str) -> str:
-    return str(parse_url(url, plugins.find("notifier", url).backend.options, kind="notifier"))
+def _told(plugins: Plugins, url: str, context: PluginContext) -> Told:
+    options = plugins.find("notifier", url).backend.options
+    parsed = parse_url(url, options, kind="notifier")
+    quiet = any(option.name == "quiet" for option in options or ()) and parsed.flag("quiet")
+    return Told(str(parsed), plugins.notifier(url, context), quiet=quiet)
 
 
 def _open_registry(runtime: Runtime) -> Registry:

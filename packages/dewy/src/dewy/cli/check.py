@@ -52,8 +52,8 @@ def _check(settings: Settings) -> int:
     _row("cache", f"{wiring.cache_url} ({wiring.runtime.plugins.find('cache', settings.cache).plugin})")
     if problem := _cache_problem(wiring):
         warn(events.CACHE_FAILED, error=problem)
-    for name, _notifier in wiring.notifiers:
-        _row("notifier", name)
+    for told in wiring.notifiers:
+        _row("notifier", told.name)
     if ports:
         _row("ports", ", ".join(str(port) for port in ports))
     _row("platform", str(detect_platform()))
