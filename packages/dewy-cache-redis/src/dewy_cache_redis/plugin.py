@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from dewy import hookimpl
 from dewy.types import SHARED_CACHE_OPTIONS, Backend, Option
-from dewy_cache_redis.target import DEFAULT_PREFIX, Target, prefix_of
 
 if TYPE_CHECKING:
     from dewy.types import Cache, Context
@@ -19,6 +18,7 @@ def _open(url: BackendURL, context: Context) -> Cache:
     from dewy.keyvalue import key_value_cache
     from dewy_cache_redis.connection import Connections
     from dewy_cache_redis.store import RedisStore
+    from dewy_cache_redis.target import Target, prefix_of
 
     target = Target.of(url, context.environ)
     for secret in target.secrets:
@@ -37,7 +37,7 @@ CACHE: Backend[Cache] = Backend(
     ),
     options=(
         *SHARED_CACHE_OPTIONS,
-        Option("prefix", "what all keys begin with; fleets with different ones share nothing", default=DEFAULT_PREFIX),
+        Option("prefix", "what all keys begin with; fleets with different ones share nothing", default="dewy:"),
         Option("db", "the number of the database, where it does not stand in the path", kind="integer"),
         Option("ca", "file with the certificates (PEM) of the authorities that are believed, in place of the system's"),
         Option("cert", "file with this host's certificate (PEM), for a server that asks for one"),

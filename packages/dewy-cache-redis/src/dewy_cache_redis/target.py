@@ -12,10 +12,7 @@ from dewy.errors import UsageError
 if TYPE_CHECKING:
     from dewy.urls import BackendURL
 
-__all__ = ["DEFAULT_PREFIX", "Account", "Target", "Tls", "prefix_of"]
-
-DEFAULT_PREFIX = "dewy:"
-"""What keys begin with where the URL does not say."""
+__all__ = ["Account", "Target", "Tls", "prefix_of"]
 
 _PORT, _SENTINEL_PORT = 6379, 26379
 _PREFIX = re.compile(r"[!-~]{1,64}\Z")

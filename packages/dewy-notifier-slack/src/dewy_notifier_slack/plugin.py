@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from dewy import hookimpl
 from dewy.types import NOTIFIER_OPTIONS, Backend, Option
-from dewy_notifier_slack.settings import Settings
 
 if TYPE_CHECKING:
     from dewy.types import Context, Notifier
@@ -16,6 +15,8 @@ __all__ = ["NOTIFIER", "dewy_notifiers"]
 
 
 def _open(url: BackendURL, context: Context) -> Notifier:
+    from dewy_notifier_slack.settings import Settings
+
     settings = Settings.read(url, context.environ)
     context.secret(settings.token)
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from dewy import hookimpl
 from dewy.types import CATALOG_OPTIONS, AttachingCatalog, Backend
-from dewy_registry_ghr.location import AssetName, RepositoryName
 
 if TYPE_CHECKING:
     from dewy.types import Artifact, Context
@@ -20,6 +19,7 @@ _PLACE = ("GITHUB_API_URL", "GITHUB_ENDPOINT")
 
 def _open_registry(url: BackendURL, context: Context) -> AttachingCatalog:
     from dewy_registry_ghr.catalog import GitHubCatalog
+    from dewy_registry_ghr.location import RepositoryName
     from dewy_registry_ghr.repository import Repository
 
     repository = Repository.shared(RepositoryName.of_registry(url), context)
@@ -28,6 +28,7 @@ def _open_registry(url: BackendURL, context: Context) -> AttachingCatalog:
 
 def _open_artifact(url: BackendURL, context: Context) -> Artifact:
     from dewy_registry_ghr.artifact import GitHubArtifact
+    from dewy_registry_ghr.location import AssetName
     from dewy_registry_ghr.repository import Repository
 
     asset = AssetName.of_artifact(url)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from dewy import hookimpl
 from dewy.types import CATALOG_OPTIONS, AttachingCatalog, Backend, Option
-from dewy_registry_gs.location import Location
 
 if TYPE_CHECKING:
     from dewy.types import Artifact, Context
@@ -23,6 +22,7 @@ _PLACE = ("STORAGE_EMULATOR_HOST",)
 def _open_registry(url: BackendURL, context: Context) -> AttachingCatalog:
     from dewy_registry_gs.catalog import GoogleCatalog
     from dewy_registry_gs.connection import Connection
+    from dewy_registry_gs.location import Location
 
     location = Location.of_registry(url, context.environ)
     return GoogleCatalog(location, Connection.of(location.store, context))
@@ -31,6 +31,7 @@ def _open_registry(url: BackendURL, context: Context) -> AttachingCatalog:
 def _open_artifact(url: BackendURL, context: Context) -> Artifact:
     from dewy_registry_gs.artifact import GoogleArtifact
     from dewy_registry_gs.connection import Connection
+    from dewy_registry_gs.location import Location
 
     location = Location.of_artifact(url, context.environ)
     return GoogleArtifact(location, Connection.of(location.store, context))

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from dewy import hookimpl
 from dewy.types import CATALOG_OPTIONS, AttachingCatalog, Backend, Option
-from dewy_registry_s3.location import Location
 
 if TYPE_CHECKING:
     from dewy.types import Artifact, Context
@@ -26,6 +25,7 @@ _PLACE = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AWS_CONFIG_
 def _open_registry(url: BackendURL, context: Context) -> AttachingCatalog:
     from dewy_registry_s3.catalog import S3Catalog
     from dewy_registry_s3.connection import Connection
+    from dewy_registry_s3.location import Location
 
     location = Location.of_registry(url, context.environ)
     return S3Catalog(location, Connection.of(location.store, context))
@@ -34,6 +34,7 @@ def _open_registry(url: BackendURL, context: Context) -> AttachingCatalog:
 def _open_artifact(url: BackendURL, context: Context) -> Artifact:
     from dewy_registry_s3.artifact import S3Artifact
     from dewy_registry_s3.connection import Connection
+    from dewy_registry_s3.location import Location
 
     location = Location.of_artifact(url, context.environ)
     return S3Artifact(location, Connection.of(location.store, context))
