@@ -54,13 +54,13 @@ class News:
         known = digest_of_release(release).encode()
         if known == self._known or not isinstance(self._cache, WatchableCache):
             return
+        before, self._known = self._known, known  # first: this host's own news must not wake it
         try:
             present = self._values.get(self._key)
             if present != known:
                 self._values.compare_and_set(self._key, present, known)
-        except CacheError:
-            return  # said elsewhere; it is told at the next poll
-        self._known = known
+        except CacheError:  # said elsewhere; it is told at the next poll
+            self._known = before
 
     def listen(self, spread: float) -> None:
         """Has this host woken from now on, in a thread of its own, within ``spread`` seconds of the news."""
