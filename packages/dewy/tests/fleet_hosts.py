@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from dewy.backends.bounds import Bounds
+from dewy.context import PluginContext
 from dewy.errors import CacheError
 from dewy.guard import Guard
 from dewy.keyvalue.cache import WatchableKeyValueCache
+from dewy.plugins import Plugin, Plugins, load_plugins
+from dewy.redaction import Redactor
+from dewy.runtime import Runtime
+from dewy.settings import Settings
 from dewy.sharing.claims import Claims
 from dewy.sharing.health import CacheHealth
 from dewy.sharing.news import News
 from dewy.sharing.registry import SharedRegistry, Sharing
+from dewy.sharing.upkeep import Upkeep
 from dewy.sharing.values import SharedValues
 from dewy.testing import Recorder
-from dewy.types import Platform, Release, Report
+from dewy.types import Artifact, Backend, Platform, Release, Report
 from dewy.waker import Waker
-from kv_store import DictStore
+from kv_store import BACKEND, DictStore
 
 PLATFORM = Platform("linux", "amd64")
 
@@ -44,6 +52,15 @@ class Upstream:
 
     def report(self, report: Report) -> None:
         self.reports.append(report)
+
+
+def waits_for(event: threading.Event) -> Callable[[], None]:
+    """Something that takes until an event, or a minute."""
+
+    def wait() -> None:
+        event.wait(60)
+
+    return wait
 
 
 def release_of(version: str, **facts: object) -> Release:
@@ -91,5 +108,28 @@ class Host:
 
         self.store.before = refuse
 
+    def upkeep(self, in_use: Callable[[], list[str]] = list, every: float = 0.02) -> Upkeep:
+        return Upkeep(
+            cache=self.cache, claims=self.claims, guard=self.guard, waker=self.waker, emit=self.said, in_use=in_use,
+            every=every,
+        )  # fmt: skip
+
     def reconnect(self) -> None:
         self.store.before = lambda _operation, _key: None
+
+
+def runtime_of(root: Path, cache: str, artifacts: Iterable[Backend[Artifact]] = (), **settings: Any) -> Runtime:
+    """What the parts of a running dewy share, with a ``dict://`` cache and more artifact backends among its plugins."""
+    chosen = Settings(command="assets", root=root, registry=f"file://{root}", environ={}, cache=cache, **settings)
+    extra = Plugin("test", "test", "1", "loaded", backends={"cache": (BACKEND,), "artifact": tuple(artifacts)})
+    waker = Waker()
+    context = PluginContext({}, root / "cache", Redactor(), waker.pause)
+    return Runtime(chosen, Plugins([*load_plugins({}).all, extra]), context, waker, Guard(waker), Recorder())
+
+
+def eventually(condition: Callable[[], object], seconds: float = 20.0) -> None:
+    """Waits until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)

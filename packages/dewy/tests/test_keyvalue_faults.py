@@ -181,7 +181,7 @@ def test_number_and_size_are_bounded_and_what_was_unused_for_longest_goes() -> N
     host = Host.on(store, keep=3)
     contents = {f"v{number}": os.urandom(SIZE) for number in range(6)}
     for key, content in contents.items():
-        host.clock.advance(60)
+        host.clock.advance(601)
         host.write(key, content)
         host.cache.renew(["v0"])
     assert {key for key in contents if host.read(key)} == {"v0", "v4", "v5"}
@@ -275,6 +275,7 @@ def test_a_writer_taken_for_dead_makes_nothing_whole() -> None:
     sleeper.store.before = before
     sleeper.write("app", VALUE)
     assert other.read("app") is None
+    assert pieces(store) == [], "what it stored after that leads nowhere"
     assert not any(isinstance(blob, Blob) for blob in map(read_blob, store.values.values()))
 
 

@@ -11,8 +11,11 @@ from dewy import events
 from dewy.errors import RegistryError, ReleasePending
 from dewy.sharing import registry as shared_registry
 from dewy.types import ListedFile, Release
-from fleet_hosts import Host, Upstream, release_of
+from fleet_hosts import Host, Upstream, release_of, waits_for
 from kv_store import DictStore
+
+NINE = b'{"version":"v9","artifact":"x","url":"https://a.b/c","size":12,"digests":[],"checksums":[]}'
+"""A release as it is stored."""
 
 
 def at_once(hosts: list[Host]) -> list[Release]:
@@ -101,7 +104,7 @@ def test_who_waits_too_long_takes_the_last_answer(monkeypatch: pytest.MonkeyPatc
     slow, other = fleet(2, upstream)
     at_once([slow, other])
     answered = threading.Event()
-    upstream.during = lambda: answered.wait(20) and None
+    upstream.during = waits_for(answered)
     slow.later(31)
     other.later(31)
     thread = threading.Thread(target=slow.current)
@@ -233,12 +236,29 @@ def test_a_store_that_is_down_is_not_waited_for_at_every_poll() -> None:
         b'={"format":1,"stamp":"x","seconds":30,"release":{"version":"v9","artifact":"../../x","url":"https://a/b","checksums":[]}}',
         b'={"format":1,"stamp":"x","seconds":30,"release":{"version":9,"artifact":"x","url":"https://a/b","checksums":[]}}',
         b'={"format":1,"stamp":"x","seconds":30,"release":{"version":"v9","artifact":"x","url":"/etc/passwd","checksums":[]}}',
+        b'={"format":1,"stamp":"x","seconds":30,"release":null}',
+        b'={"format":1,"stamp":"x","seconds":30,"failures":-1,"release":' + NINE + b"}",
+        b'={"format":1,"stamp":"x","seconds":30,"failures":' + b"9" * 4000 + b',"release":' + NINE + b"}",
+        b'={"format":1,"stamp":"x","seconds":30,"release":' + NINE.replace(b"12", b"-1") + b"}",
+        b'={"format":1,"stamp":"x","seconds":30,"release":' + NINE.replace(b"12", b"9" * 4000) + b"}",
+        b'={"format":1,"stamp":"x","seconds":30,"release":' + NINE.replace(b"a.b", b"\\ud800") + b"}",
+        b'={"format":1,"stamp":"x","seconds":30,"release":' + NINE.replace(b"[]", b'["\\ud800"]') + b"}",
+        b'={"format":1,"stamp":"x","seconds":"30","release":' + NINE + b"}",
+        b"=" + b"[" * 60_000, b'={"format":' * 6000,
     ],
+    ids=lambda record: repr(record[:40]) if len(record) < 100 else f"{record[:20]!r}...{len(record)}",
 )  # fmt: skip
 def test_what_is_no_answer_is_not_believed(record: bytes) -> None:
     upstream, store = Upstream(release_of("v1.0.0")), DictStore()
     store.values["dewy/names/answers%2Fapp"] = record
     assert Host(store, upstream).current().version == "v1.0.0"
+
+
+def test_an_answer_as_it_is_stored_is_believed() -> None:
+    """What the test before this one damages is right but for that."""
+    store = DictStore()
+    store.values["dewy/names/answers%2Fapp"] = b'={"format":1,"stamp":"x","seconds":30,"release":' + NINE + b"}"
+    assert Host(store, Upstream(release_of("v1.0.0"))).current().version == "v9"
 
 
 def test_all_that_a_release_states_comes_to_every_host() -> None:

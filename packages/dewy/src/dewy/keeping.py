@@ -12,6 +12,7 @@ from dewy.errors import DamagedError
 from dewy.sink import Sink
 from dewy.state import Deployed
 from dewy.types import Cache, PinningCache, Release
+from dewy.untrusted import read_object
 
 __all__ = ["Keeping", "LocalKeeping", "SharedKeeping", "cache_key"]
 
@@ -19,7 +20,7 @@ _PIECE = 1 << 20
 _FACTS_SUFFIX = ".facts.json"
 _MOST_FACTS = 64 * 1024
 
-Identity = Callable[[Release], str]
+_Identity = Callable[[Release], str]
 """What a copy must agree with: see :func:`dewy.sharing.identity.bytes_identity`."""
 
 
@@ -57,7 +58,7 @@ class LocalKeeping:
     The facts are written last: without them the bytes do not count.
     """
 
-    def __init__(self, cache: Cache, identity: Identity) -> None:
+    def __init__(self, cache: Cache, identity: _Identity) -> None:
         self._cache, self._identity = cache, identity
 
     @property
@@ -76,7 +77,7 @@ class LocalKeeping:
             return ""
         with value:
             shutil.copyfileobj(value, sink, _PIECE)
-        return facts.get("digest") or ""
+        return facts.get("digest", "")
 
     def head(self, digest: str) -> bytes:
         """See :class:`Keeping`."""
@@ -99,7 +100,7 @@ class LocalKeeping:
         if isinstance(self._cache, PinningCache):
             self._cache.pin([key for release in needed for key in (cache_key(release), cache_key(release) + _FACTS_SUFFIX)])
 
-    def _facts(self, key: str) -> dict[str, str | None]:
+    def _facts(self, key: str) -> dict[str, str]:
         stored = self._cache.read(key + _FACTS_SUFFIX)
         if stored is None:
             return {}
@@ -113,7 +114,7 @@ class SharedKeeping:
     pins = False
     """What is in use is renewed from time to time instead: see :mod:`dewy.sharing.upkeep`."""
 
-    def __init__(self, cache: Cache, identity: Identity) -> None:
+    def __init__(self, cache: Cache, identity: _Identity) -> None:
         self._cache, self._identity = cache, identity
 
     def key(self, release: Release) -> str:
@@ -126,9 +127,8 @@ class SharedKeeping:
         if value is None:
             return ""
         with value:
-            facts = _read_facts(value.readline(_MOST_FACTS))
-            digest = facts.get("digest")
-            if not isinstance(digest, str):
+            digest = _read_facts(value.readline(_MOST_FACTS)).get("digest", "")
+            if not digest:
                 raise DamagedError("it does not say what it is")
             shutil.copyfileobj(value, sink, _PIECE)
         return digest
@@ -149,9 +149,5 @@ class SharedKeeping:
         """See :class:`Keeping`."""
 
 
-def _read_facts(text: bytes) -> dict[str, str | None]:
-    try:
-        facts = json.loads(text)
-    except ValueError:
-        return {}
-    return facts if isinstance(facts, dict) else {}
+def _read_facts(text: bytes) -> dict[str, str]:
+    return {name: value for name, value in read_object(text).items() if isinstance(value, str)}

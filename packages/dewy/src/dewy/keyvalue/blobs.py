@@ -26,8 +26,6 @@ _BEAT = 10.0
 """Seconds after which a writer shows that it is still there."""
 SILENT = 60.0
 """Seconds without a sign after which a writer is dead."""
-_MOST_TRIES = 20
-"""So often a record may change under the hands of one who wants to change it."""
 
 
 class Blobs:
@@ -44,6 +42,7 @@ class Blobs:
         self._store, self._prefix, self._bounds = store, prefix, bounds
         self._clocks = clocks
         self._writers = Sightings(clocks.monotonic)
+        self._users = Sightings(clocks.monotonic)
 
     def find(self, digest: str) -> Blob | None:
         """The record of a blob, whole or not; None when there is none. Raises CacheError."""
@@ -56,15 +55,25 @@ class Blobs:
             return None
         return open_blob(self._store, self._prefix, digest, blob, lambda: self._let_go(digest, blob))
 
-    def renew(self, digest: str) -> bool:
-        """Says that a blob is in use now; False when there is no whole one. Raises CacheError."""
-        for _ in range(_MOST_TRIES):
-            blob = self.find(digest)
-            if blob is None or blob.state != "whole":
-                return False
-            if self._change(digest, blob, self._stamped(blob)):
-                return True
-        return True  # others renew it without end: it is in use
+    def renew(self, digest: str, after: float = 0.0) -> bool:
+        """Says that a blob is in use now; False when there is no whole one. Raises CacheError.
+
+        Args:
+            digest: The blob's.
+            after: Seconds for which it need not be said again when this process has seen that anybody has said it.
+        """
+        blob = self.find(digest)
+        if blob is None or blob.state != "whole":
+            return False
+        seen_before = self._users.has_seen(digest)
+        if self._users.age(digest, blob.stamp) < after and seen_before:
+            return True
+        renewed = self._stamped(blob)
+        if self._change(digest, blob, renewed):
+            self._users.age(digest, renewed.stamp)
+            return True
+        present = self.find(digest)  # another host was quicker, to say the same or to take it away
+        return present is not None and present.state == "whole"
 
     def put(self, digest: str, size: int, source: BinaryIO) -> bool:
         """Stores a content, unless it is there; whether it is there then, and not being written by another host.
@@ -79,10 +88,13 @@ class Blobs:
             return False
         try:
             written = self._upload(digest, blob, source)
-            return self._change(digest, written, self._stamped(replace(written, state="whole")))
+            done = self._change(digest, written, self._stamped(replace(written, state="whole")))
         except BaseException:
             self._give_up(digest, blob)
             raise
+        if not done:  # another host has taken this one for dead: what was stored here leads nowhere
+            self._give_up(digest, blob)
+        return done
 
     def remove(self, digest: str, blob: Blob) -> bool:
         """Takes a blob away, if its record is still the same; whether it was. Raises CacheError."""
@@ -156,12 +168,13 @@ class Blobs:
         return blob
 
     def _give_up(self, digest: str, blob: Blob) -> None:
+        """Takes away what this writer has stored, as far as the store lets it. Never raises."""
         try:
             present = self.find(digest)
             if present and present.upload == blob.upload:
                 self._change(digest, present, None)
             self.remove_pieces(blob.upload)
-        except CacheError:
+        except Exception:
             return  # the store fails; what is left grows old and is tidied
 
     def _change(self, digest: str, blob: Blob, new: Blob | None) -> bool:

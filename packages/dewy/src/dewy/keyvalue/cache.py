@@ -16,15 +16,17 @@ from dewy.keyvalue.clocks import Clocks
 from dewy.keyvalue.names import Names
 from dewy.keyvalue.records import Pointer, read_name, write_name
 from dewy.keyvalue.store import KeyValueStore, WatchableStore
-from dewy.keyvalue.tidying import Tidying
+from dewy.keyvalue.tidying import RENEWALS, Tidying
 from dewy.urls import BackendURL
 
 __all__ = ["KeyValueCache", "WatchableKeyValueCache", "key_value_cache"]
 
 _SMALL = 64 * 1024
 """Bytes up to which a value stands in the name's own record."""
-SHORTEST_TTL = 60.0
+_SHORTEST_TTL = 60.0
 """Seconds that an artifact stays at least."""
+_ALIKE = 600.0
+"""Seconds by which artifacts that are in use may differ in when that was said last: of two, either may go first."""
 _READ = 1024 * 1024
 
 
@@ -45,6 +47,7 @@ class KeyValueCache:
         self._names = Names(store, prefix)
         self._blobs = Blobs(store, prefix, bounds, clocks)
         self._tidying = Tidying(self._names, self._blobs, ttl, clocks)
+        self._renewed_for = min(ttl / RENEWALS, _ALIKE)
 
     def read(self, key: str) -> BinaryIO | None:
         """The value as a stream; one that turns out to be damaged raises CacheError as it is read, and is let go."""
@@ -81,11 +84,11 @@ class KeyValueCache:
         return self._names.compare_and_set(key, expected, value)
 
     def renew(self, keys: Sequence[str]) -> None:
-        """Says that the contents of these are in use."""
+        """Says that the contents of these are in use, unless another host has said so lately."""
         for key in keys:
             value = self._names.get(key)
             if isinstance(value, Pointer):
-                self._blobs.renew(value.digest)
+                self._blobs.renew(value.digest, self._renewed_for)
 
     def tidy(self) -> None:
         """Takes away what interrupted writers left, what nothing leads to, and what has grown old. Raises CacheError."""
@@ -116,8 +119,8 @@ def key_value_cache(store: KeyValueStore, url: BackendURL, *, prefix: str) -> Ke
         UsageError: An option has a value that cannot be.
     """
     ttl = url.seconds("artifact-ttl") or 0.0
-    if ttl < SHORTEST_TTL:
-        raise UsageError(f"option 'artifact-ttl' in the cache URL {url} is {ttl:g}s", f"It takes {SHORTEST_TTL:g}s or more")
+    if ttl < _SHORTEST_TTL:
+        raise UsageError(f"option 'artifact-ttl' in the cache URL {url} is {ttl:g}s", f"It takes {_SHORTEST_TTL:g}s or more")
     kind = WatchableKeyValueCache if isinstance(store, WatchableStore) else KeyValueCache
     return kind(store, prefix, bounds_of(url), ttl)
 

@@ -6,6 +6,9 @@ blobs/SHA256       {"state", "upload", "piece", "size", "stamp", "used"}: one co
 pieces/UPLOAD/N    the bytes, in pieces, of one upload of it
 ```
 
+Each record has one form only, the one that is written here: what differs from it by a blank could be read, but never be
+compared and replaced, and is taken for none of ours.
+
 A name appears when its blob is whole, a blob is whole when all its pieces are there, and no two writers ever write the same
 piece: so there is no instant at which a reader can take half a value.
 """
@@ -19,10 +22,15 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 from urllib.parse import quote, unquote
 
+from dewy.untrusted import read_object
+
 __all__ = ["Blob", "Pointer", "Stored", "decode_name", "encode_name", "read_blob", "read_name", "write_blob", "write_name"]
 
 _LONGEST = 300
 """Characters of an encoded key; longer ones go by their digest, and the record has the key."""
+
+_BEYOND = 1 << 63
+"""No size and no time is as large."""
 
 _INLINE, _POINTER, _LONG = b"=", b"@", b"~"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -88,8 +96,13 @@ def encode_name(key: str) -> str:
 
 
 def decode_name(name: str) -> str | None:
-    """The key that a name encodes; None when it went by its digest."""
-    return None if name.startswith(":") else unquote(name, errors="surrogatepass")
+    """The key that a name encodes; None when it went by its digest, or encodes none."""
+    if name.startswith(":"):
+        return None
+    try:
+        return unquote(name, errors="surrogatepass")
+    except UnicodeDecodeError:
+        return None
 
 
 def write_name(key: str, value: bytes | Pointer) -> bytes:
@@ -107,7 +120,9 @@ def read_name(record: bytes) -> Stored:
         length, _, rest = record[1:].partition(b"\n")
         if not length.isdigit() or len(length) > 5:
             return Stored(None, None)
-        key, rest = rest[: int(length)].decode(errors="surrogatepass"), rest[int(length) :]
+        key, rest = _key(rest[: int(length)]), rest[int(length) :]
+        if key is None:
+            return Stored(None, None)
     if rest.startswith(_INLINE):
         return Stored(key, rest[1:])
     return Stored(key, _pointer(rest[1:]) if rest.startswith(_POINTER) else None)
@@ -120,28 +135,29 @@ def write_blob(blob: Blob) -> bytes:
 
 def read_blob(record: bytes | None) -> Blob | None:
     """Reads a blob's record; None when there is none, or none of ours."""
-    match _facts(record):
+    match read_object(record):
         case {
             "state": "writing" | "whole" as state, "upload": str(upload), "piece": int(piece), "size": int(size),
             "stamp": str(stamp), "used": int(used) | float(used),
-        } if piece > 0 and size >= 0 and _UPLOAD.fullmatch(upload):  # fmt: skip
-            return Blob(state=state, upload=upload, piece=piece, size=size, stamp=stamp, used=used)
+        } if 0 < piece < _BEYOND and 0 <= size < _BEYOND and 0 <= used < _BEYOND and _UPLOAD.fullmatch(upload):  # fmt: skip
+            blob = Blob(state=state, upload=upload, piece=piece, size=size, stamp=stamp, used=used)
+            return blob if write_blob(blob) == record else None
     return None
 
 
 def _pointer(record: bytes) -> Pointer | None:
-    match _facts(record):
-        case {"digest": str(digest), "size": int(size)} if size >= 0 and _SHA256.fullmatch(digest):
-            return Pointer(digest, size)
+    match read_object(record):
+        case {"digest": str(digest), "size": int(size)} if 0 <= size < _BEYOND and _SHA256.fullmatch(digest):
+            pointer = Pointer(digest, size)
+            return pointer if _json(asdict(pointer)) == record else None
     return None
 
 
-def _facts(record: bytes | None) -> dict[str, object]:
+def _key(text: bytes) -> str | None:
     try:
-        facts = json.loads(record or b"")
-    except ValueError:
-        return {}
-    return facts if isinstance(facts, dict) else {}
+        return text.decode(errors="surrogatepass")
+    except UnicodeDecodeError:
+        return None
 
 
 def _json(facts: dict[str, object]) -> bytes:

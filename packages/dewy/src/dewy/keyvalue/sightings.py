@@ -34,6 +34,11 @@ class Sightings:
                 self._seen[key] = (value, since)
             return self._monotonic() - since
 
+    def has_seen(self, key: str) -> bool:
+        """Whether ``key`` has been looked at before."""
+        with self._lock:
+            return key in self._seen
+
     def keep_only(self, keys: Iterable[str]) -> None:
         """Forgets what is not among ``keys``: it is gone."""
         wanted = set(keys)

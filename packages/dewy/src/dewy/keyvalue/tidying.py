@@ -19,6 +19,8 @@ __all__ = ["RENEWALS", "Tidying"]
 
 RENEWALS = 8
 """So often in an artifact's time to live a host says that it needs it."""
+_UNRENEWED = 4
+"""So many renewals that do not come are no accident: nobody needs it."""
 
 
 class Tidying:
@@ -63,7 +65,9 @@ class Tidying:
                 continue
             age = self._age(f"blob {digest}", (blob.stamp, digest in pointed), seen)
             if blob.state == "whole" and digest in pointed:
-                old = age >= 2 * self._ttl / RENEWALS and self._wall() - blob.used > self._ttl
+                # the stated time may hasten it, never decide: it is of another host's clock
+                late = self._wall() - blob.used > self._ttl
+                old = age >= (_UNRENEWED * self._ttl / RENEWALS if late else self._ttl)
             else:
                 old = age >= SILENT
             if old:

@@ -6,17 +6,24 @@ It is read from a store that is not trusted: what does not have the form of an a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from dewy.choose import is_safe_name
 from dewy.types import ListedFile, Release
+from dewy.untrusted import read_object
 
 __all__ = ["Answer", "digest_of_release", "read_answer", "write_answer"]
 
+T = TypeVar("T")
+
 _FORMAT = 1
+_LONGEST_REASON = 2000
+"""Characters of a reason that are shared: an answer must remain a small value, whatever a plugin says."""
+_BEYOND = 1 << 63
+"""No size and no count is as large."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,22 +50,24 @@ class Answer:
 
 
 def write_answer(answer: Answer) -> bytes:
-    """The answer as it is stored."""
-    facts = asdict(answer) | {"format": _FORMAT}
+    """The answer as it is stored. Raises TypeError or ValueError for a release that a plugin has filled otherwise."""
+    facts = asdict(answer) | {
+        "format": _FORMAT, "pending": answer.pending[:_LONGEST_REASON], "error": answer.error[:_LONGEST_REASON],
+    }  # fmt: skip
     return json.dumps(facts, default=_plain, separators=(",", ":"), sort_keys=True).encode()
 
 
 def read_answer(record: bytes | None) -> Answer | None:
     """Reads an answer; None when there is none, or none of this form."""
-    try:
-        facts = json.loads(record or b"")
-        if not isinstance(facts, dict) or facts.pop("format", None) != _FORMAT:
-            return None
-        release = facts.pop("release")
-        answer = Answer(**_checked(facts, Answer), release=None if release is None else _release(release))
-    except (ValueError, TypeError, KeyError, AttributeError):
+    facts = read_object(record)
+    if facts.get("format") != _FORMAT:
         return None
-    return answer if 0 < answer.seconds < float("inf") else None
+    try:
+        answer = _read(facts, Answer)
+    except (ValueError, TypeError, AttributeError):
+        return None
+    says_something = answer.release or answer.pending or answer.error
+    return answer if says_something and answer.seconds > 0 else None
 
 
 def digest_of_release(release: Release) -> str:
@@ -67,41 +76,64 @@ def digest_of_release(release: Release) -> str:
     return json.dumps(facts, separators=(",", ":"))
 
 
+# ---------------------------------------------------------------------------------- reading: each raises what it refuses
+
+
+def _read(facts: Mapping[str, Any], kind: Callable[..., T]) -> T:
+    """A dataclass from its facts, each of the type that it declares; facts that it does not have are left out."""
+    declared = {field.name: str(field.type) for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass
+    return kind(**{name: _READERS[declared[name]](value) for name, value in facts.items() if name in declared})
+
+
+def _text(value: Any) -> str:
+    value.encode()  # half of a character (a lone surrogate) is none, and fails wherever it is written
+    return str(value)
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < _BEYOND:
+        raise ValueError(value)
+    return value
+
+
+def _seconds(value: Any) -> float:
+    if not isinstance(value, int | float):
+        raise TypeError(value)
+    return float(min(value, _BEYOND))
+
+
+def _several(read: Callable[[Any], T]) -> Callable[[Any], tuple[T, ...]]:
+    def read_all(value: Any) -> tuple[T, ...]:
+        if not isinstance(value, list):
+            raise TypeError(value)
+        return tuple(read(item) for item in value)
+
+    return read_all
+
+
+def _optional(read: Callable[[Any], T]) -> Callable[[Any], T | None]:
+    return lambda value: None if value is None else read(value)
+
+
 def _release(facts: Mapping[str, Any]) -> Release:
-    checksums = tuple(ListedFile(**_checked(file, ListedFile)) for file in facts["checksums"])
-    release = Release(**{**_checked(facts, Release), "checksums": checksums})
+    release = _read(facts, Release)
     if not is_safe_name(release.artifact) or not release.version.isprintable() or "://" not in release.url:
         raise ValueError(release.artifact)
     return release
 
 
-_TYPES: dict[str, tuple[type, ...]] = {
-    "str": (str,),
-    "str | None": (str, type(None)),
-    "int": (int,),
-    "int | None": (int, type(None)),
-    "float": (int, float),
+_READERS: dict[str, Callable[[Any], object]] = {
+    "str": _text,
+    "str | None": _optional(_text),
+    "int": _count,
+    "int | None": _optional(_count),
+    "float": _seconds,
+    "datetime | None": _optional(datetime.fromisoformat),
+    "tuple[str, ...]": _several(_text),
+    "tuple[ListedFile, ...]": _several(lambda facts: _read(facts, ListedFile)),
+    "Release | None": _optional(_release),
 }
-
-
-def _checked(facts: Mapping[str, Any], kind: Any) -> dict[str, Any]:
-    """The facts of a dataclass, each of its type; others are left out. Raises ValueError."""
-    checked: dict[str, Any] = {}
-    for field in fields(kind):
-        if field.name not in facts or field.name in ("release", "checksums"):
-            continue
-        value, declared = facts[field.name], str(field.type)
-        if declared == "datetime | None":
-            checked[field.name] = None if value is None else datetime.fromisoformat(value)
-        elif declared == "tuple[str, ...]":
-            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-                raise ValueError(field.name)
-            checked[field.name] = tuple(value)
-        elif isinstance(value, _TYPES[declared]) and not isinstance(value, bool):
-            checked[field.name] = value
-        else:
-            raise ValueError(field.name)
-    return checked
+"""How a fact is read, by the type that a dataclass declares."""
 
 
 def _plain(value: object) -> str:

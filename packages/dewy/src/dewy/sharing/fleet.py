@@ -15,10 +15,10 @@ from dewy.sharing.health import CacheHealth
 from dewy.sharing.identity import registry_identity
 from dewy.sharing.news import News
 from dewy.sharing.registry import SharedRegistry, Sharing
-from dewy.sharing.upkeep import keep_up
+from dewy.sharing.upkeep import Upkeep, seconds_between_looks
 from dewy.sharing.values import SharedValues
 from dewy.types import AtomicCache, Cache, Platform, Registry, Release, Report, TidyingCache
-from dewy.urls import parse_url
+from dewy.urls import BackendURL, parse_url
 
 __all__ = ["Fleet", "answers_ttl"]
 
@@ -89,13 +89,26 @@ class Fleet:
 
     def join(self, keeping: SharedKeeping) -> None:
         """Begins to listen to the others, and to keep up the cache, until dewy stops."""
+        interval = self.runtime.settings.interval
+        self.news.listen(min(1.0, interval) if self.ttl else interval)
+        upkeep = self.upkeep(keeping)
+        if upkeep:
+            upkeep.start()
+
+    def upkeep(self, keeping: SharedKeeping) -> Upkeep | None:
+        """This host's part in keeping the cache in order; None where it keeps itself so."""
         runtime = self.runtime
-        self.news.listen(min(1.0, runtime.settings.interval) if self.ttl else runtime.settings.interval)
-        if isinstance(self.cache, TidyingCache):
-            keep_up(
-                self.cache, self.claims, runtime.guard, runtime.waker,
-                lambda: [keeping.key(self.news.latest)] if self.news.latest else [],
-            )  # fmt: skip
+        if not isinstance(self.cache, TidyingCache):
+            return None
+        return Upkeep(
+            cache=self.cache,
+            claims=self.claims,
+            guard=runtime.guard,
+            waker=runtime.waker,
+            emit=runtime.emit,
+            in_use=lambda: [keeping.key(self.news.latest)] if self.news.latest else [],
+            every=seconds_between_looks(_seconds(_cache_url(runtime), "artifact-ttl")),
+        )
 
 
 class _Telling:
@@ -115,11 +128,21 @@ class _Telling:
 
 def answers_ttl(runtime: Runtime) -> float:
     """Seconds for which the cache's URL has the registry's answers shared; 0 when it has not. Raises UsageError."""
-    found = runtime.plugins.find("cache", runtime.settings.cache)
-    if not any(option.name == "registry-ttl" for option in found.backend.options or ()):
-        return 0.0
-    url = parse_url(runtime.settings.cache, found.backend.options, kind="cache")
-    ttl = url.seconds("registry-ttl")
+    url = _cache_url(runtime)
+    ttl = _seconds(url, "registry-ttl")
     if ttl is not None and ttl < _SHORTEST:
         raise UsageError(f"option 'registry-ttl' in the cache URL {url} is {ttl:g}s", f"It takes {_SHORTEST:g}s or more")
     return ttl or 0.0
+
+
+def _cache_url(runtime: Runtime) -> BackendURL:
+    options = runtime.plugins.find("cache", runtime.settings.cache).backend.options
+    return parse_url(runtime.settings.cache, options, kind="cache")
+
+
+def _seconds(url: BackendURL, option: str) -> float | None:
+    """What an option of a cache's URL says; None when it is not set, or that cache has no such option."""
+    try:
+        return url.seconds(option)
+    except KeyError:
+        return None

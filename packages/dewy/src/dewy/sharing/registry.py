@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from dewy.backoff import backoff
+from dewy.backoff import backoff, retry_after
 from dewy.errors import CacheError, DewyError, RegistryError, ReleasePending
 from dewy.events import REGISTRY_FRESH, REGISTRY_RECOVERED, REGISTRY_STALE, REGISTRY_STALE_LONG, Emit
 from dewy.keyvalue.sightings import Sightings
@@ -24,8 +24,13 @@ __all__ = ["SharedRegistry", "Sharing"]
 _PATIENCE = 20.0
 """Seconds that a host waits for another one's answer before it uses the last one."""
 _LONGEST_PAUSE = 300.0
-"""Seconds between two questions to a registry that fails, at most (R30)."""
-LONG = 300.0
+"""Seconds between two questions to a registry that fails, at most (R30), unless it asks for more itself."""
+_LONGEST_QUESTION = 120.0
+"""Seconds after which a question hangs: another host asks then, though the one that has asked is alive."""
+_LONGEST_ANSWER = 3600.0
+"""Seconds that an answer serves at most, whatever the store says, unless the time to live is longer: a wrong store must
+not hold a host at one version for ever."""
+_TOLD_AFTER = 300.0
 """Seconds of failing after which people are told."""
 
 
@@ -65,6 +70,7 @@ class SharedRegistry:
         self._values, self._claims = sharing.values, sharing.claims
         self._key = f"answers/{sharing.identity}"
         self._claim = f"answer {sharing.identity}"
+        self._longest = max(_LONGEST_ANSWER, sharing.ttl)
         self._sightings = Sightings(sharing.monotonic)
         self._stale_since: float | None = None
         self._failures, self._told = 0, False
@@ -89,9 +95,9 @@ class SharedRegistry:
         while True:
             record = self._values.get(self._key)
             answer = read_answer(record)
-            if answer and self._sightings.age(self._key, record) < answer.seconds:
+            if answer and self._sightings.age(self._key, record) < min(answer.seconds, self._longest):
                 return answer
-            with self._claims.held(self._claim) as mine:
+            with self._claims.held(self._claim, _LONGEST_QUESTION) as mine:
                 if mine and self._values.get(self._key) == record:
                     return self._ask(platform, record, answer)
             left = deadline - self._sharing.monotonic()
@@ -106,8 +112,13 @@ class SharedRegistry:
 
     def _ask(self, platform: Platform, record: bytes | None, last: Answer | None) -> Answer:
         """Asks the registry and stores what it says, for all. Raises CacheError."""
-        answer = self._asked(platform, last)
-        new = write_answer(answer)
+        stamp = secrets.token_hex(8)
+        try:
+            answer = self._asked(stamp, platform, last)
+            new = write_answer(answer)
+        except Exception as error:  # a plugin may raise anything: what one host has run into, all need not
+            answer = self._failed(stamp, error, last)
+            new = write_answer(answer)
         self._sightings.age(self._key, new)
         try:
             stored = self._values.compare_and_set(self._key, record, new)
@@ -115,15 +126,14 @@ class SharedRegistry:
             return answer  # it was had: the others ask again
         return answer if stored else read_answer(self._values.get(self._key)) or answer
 
-    def _asked(self, platform: Platform, last: Answer | None) -> Answer:
-        stamp, ttl = secrets.token_hex(8), self._sharing.ttl
+    def _asked(self, stamp: str, platform: Platform, last: Answer | None) -> Answer:
+        """What the registry says. Raises whatever its plugin raises."""
+        ttl = self._sharing.ttl
         try:
             release = self._upstream.current(platform)
         except ReleasePending as pending:
             kept = replace(last, error="", failures=0) if last else Answer(stamp="", seconds=ttl)
             return replace(kept, stamp=stamp, seconds=ttl, pending=str(pending))
-        except (DewyError, OSError) as error:
-            return self._failed(stamp, error, last)
         source = digest_of_release(release)
         if last and last.release and last.source == source and not last.release.checksums:
             # its URL may be signed anew; what the checksum files stated is known
@@ -132,12 +142,14 @@ class SharedRegistry:
             release = self._sharing.resolve(release)
         return Answer(stamp=stamp, seconds=ttl, release=release, source=source)
 
-    def _failed(self, stamp: str, error: DewyError | OSError, last: Answer | None) -> Answer:
+    def _failed(self, stamp: str, error: Exception, last: Answer | None) -> Answer:
+        """That it gave no answer; what it said last stays."""
         failures = (last.failures if last else 0) + 1
         pause = backoff(failures, first=self._sharing.ttl, most=max(_LONGEST_PAUSE, self._sharing.ttl))
-        seconds = max(pause, self._sharing.ttl / 2, float(getattr(error, "retry_after", None) or 0.0))
+        seconds = min(max(pause, retry_after(error)), self._longest)
+        reason = str(error) if isinstance(error, DewyError | OSError) else f"{type(error).__name__}: {error}"
         known = last or Answer(stamp="", seconds=seconds)
-        return replace(known, stamp=stamp, seconds=seconds, error=str(error), failures=failures)
+        return replace(known, stamp=stamp, seconds=seconds, error=reason or type(error).__name__, failures=failures)
 
     # ---------------------------------------------------------------------------------------------- what it means here
 
@@ -159,7 +171,7 @@ class SharedRegistry:
         if self._stale_since is None:
             self._stale_since = now
             self._sharing.emit(REGISTRY_STALE, version=release.version, error=answer.error)
-        elif not self._told and now - self._stale_since >= LONG:
+        elif not self._told and now - self._stale_since >= _TOLD_AFTER:
             self._told = True
             self._sharing.emit(
                 REGISTRY_STALE_LONG, version=release.version, error=answer.error, failures=answer.failures,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from dewy.errors import CacheError, PluginError
+from dewy.errors import CacheError, DewyError
 from dewy.guard import Guard
 from dewy.sharing.health import CacheHealth
 from dewy.types import AtomicCache
@@ -51,7 +51,7 @@ class SharedValues:
         self._health.check()
         try:
             value = self._guard.call("the cache", what, call, limit=_LIMIT)
-        except (CacheError, PluginError, OSError) as error:
+        except (DewyError, OSError) as error:
             self._health.failed(error)
             raise error if isinstance(error, CacheError) else CacheError(str(error)) from error
         self._health.worked()
