@@ -44,8 +44,9 @@ def events_page() -> str:
             "the contract: fields are added, never renamed or removed.",
             "In a text, `{field}` stands for the field's value. All fields are always given, but for those in parentheses: "
             "they are given when they are known. What is said during a deployment also has `deployment`, the same for all "
-            "of it, and `previous_version`.",
-            _table(("event", "level", "text", "fields", "title"), (_event(kind) for kind in EVENTS.values())),
+            "of it, `previous_version`, and `cause`: who or what brought it about (`registry`, `operator NAME`, `SIGUSR1`, "
+            "`start of dewy`). Those with a mark under history are kept in this host's journal.",
+            _table(("event", "level", "text", "fields", "title", "history"), (_event(kind) for kind in EVENTS.values())),
         ]
     )
 
@@ -73,7 +74,7 @@ def _has(path: Path, text: str) -> bool:
 def _event(kind: EventKind) -> tuple[str, ...]:
     said = [name for _, name, _, _ in Formatter().parse(kind.text) if name]
     fields = [f"`{name}`" for name in dict.fromkeys((*said, *kind.more))] + [f"(`{name}`)" for name in kind.optional]
-    return f"`{kind.name}`", kind.level, kind.text, " ".join(fields), kind.title
+    return f"`{kind.name}`", kind.level, kind.text, " ".join(fields), kind.title, "✓" if kind.recorded else ""
 
 
 def _command(command: click.Command, context: click.Context) -> Iterator[str]:

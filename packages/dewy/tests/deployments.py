@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dewy.deployment import Rollback, recover
 from dewy.errors import StartError
 from dewy.redaction import Redactor
 from dewy.settings import Settings
@@ -90,6 +91,10 @@ class World:
 
     def withdraw(self, version: str) -> None:
         shutil.rmtree(self.registry / version)
+
+    def recover(self) -> None:
+        """What the first step of a new dewy does."""
+        recover(self.pipeline, Rollback(self.pipeline.stage, self.processes, self.said))
 
     def offered(self) -> Release:
         return self.wiring.registry.current()

@@ -11,7 +11,7 @@ import pytest
 
 from deployments import World
 from dewy import events
-from dewy.deployer import retry_after
+from dewy.backoff import retry_after
 from dewy.errors import RegistryError
 
 
@@ -93,14 +93,14 @@ def test_a_release_on_its_way_is_no_error(world: World) -> None:
 def test_a_fault_of_ours_ends_neither_loop_nor_service(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.publish("v1.0.0")
     faults = iter([RuntimeError("a bug")])
-    real = world.pipeline.keeper.catch_up
+    real = world.pipeline.stage.keeper.catch_up
 
     def catch_up() -> None:
         for fault in faults:
             raise fault
         real()
 
-    monkeypatch.setattr(world.pipeline.keeper, "catch_up", catch_up)
+    monkeypatch.setattr(world.pipeline.stage.keeper, "catch_up", catch_up)
     world.run(lambda: world.processes.serving is not None)
     (fault,) = world.said.of(events.DEWY_FAULT)
     assert fault["error"] == "RuntimeError: a bug"

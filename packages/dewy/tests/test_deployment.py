@@ -16,7 +16,6 @@ from deployments import World
 from dewy import events
 from dewy.deployment import DeploymentFailed
 from dewy.errors import ArchiveError, ArtifactError, HookError, StartError
-from dewy.recovery import recover
 from dewy.state import Pending
 
 Make = Callable[..., World]
@@ -169,7 +168,7 @@ def test_a_version_that_does_not_start_is_undone_and_held(world: World) -> None:
     assert state.pending is None
     assert state.current is not None
     assert state.current.version == "v1.0.0"
-    world.pipeline.tell_failure("v1.1.0", caught.value)
+    world.pipeline.tell_failure(caught.value)
     assert world.said.texts()[-1] == (
         "v1.1.0 could not be deployed: v1.1.0 exited at once with status 1. v1.0.0 runs on; "
         "it is on hold until the registry offers another"
@@ -330,7 +329,7 @@ def test_old_releases_that_cannot_be_removed_are_told_as_that_and_go_later(
     assert "state.unsaved" not in world.said.names
     assert "removing old releases failed: Input/output error" in str(world.said.of(events.RELEASES_UNTIDY)[0]["error"])
     world.start_dewy()
-    recover(world.pipeline)
+    world.recover()
     assert len(world.releases()) == 2
     assert world.leftovers() == []
 
@@ -373,7 +372,7 @@ def test_what_is_current_is_started_without_asking_the_registry(world: World) ->
     world.deploy()
     shutil.rmtree(world.registry)
     world.start_dewy()
-    recover(world.pipeline)
+    world.recover()
     assert world.processes.calls == [("swap", "v1.0.0"), ("start", "v1.0.0")]
 
 
@@ -387,7 +386,7 @@ def pend(world: World, phase: str) -> None:
     done = world.pipeline.state
     assert done.current is not None
     state = done if phase == "finishing" else first
-    world.pipeline.keeper.save(replace(state, pending=Pending(deployed=done.current, phase=phase)))  # type: ignore[arg-type]
+    world.pipeline.stage.keeper.save(replace(state, pending=Pending(deployed=done.current, phase=phase)))  # type: ignore[arg-type]
     world.processes.calls.clear()
     world.said.events.clear()
 
@@ -397,7 +396,7 @@ def test_killed_after_the_switch_the_deployment_is_completed(tmp_path: Path) -> 
     pend(world, "switching")
     (world.root / "log").unlink()
     world.start_dewy()
-    recover(world.pipeline)
+    world.recover()
     assert world.processes.calls == [("swap", "v1.1.0")]
     assert world.pipeline.state.current is not None
     assert world.pipeline.state.current.version == "v1.1.0"
@@ -409,7 +408,7 @@ def test_killed_after_the_switch_a_version_that_does_not_start_is_undone(world: 
     pend(world, "switching")
     world.processes.broken.add("v1.1.0")
     world.start_dewy()
-    recover(world.pipeline)
+    world.recover()
     assert world.serving() == "v1.0.0"
     assert world.processes.calls == [("swap", "v1.1.0"), ("start", "v1.0.0")]
     assert [held.version for held in world.pipeline.state.held] == ["v1.1.0"]
@@ -419,9 +418,9 @@ def test_killed_before_the_switch_what_was_unpacked_goes(world: World) -> None:
     pend(world, "switching")
     first = world.pipeline.state.current
     assert first is not None
-    world.pipeline.releases.switch(first.directory)
+    world.pipeline.stage.releases.switch(first.directory)
     world.start_dewy()
-    recover(world.pipeline)
+    world.recover()
     assert world.releases() == [first.directory]
     assert world.processes.calls == [("start", "v1.0.0")]
     assert world.pipeline.state.pending is None
@@ -430,7 +429,7 @@ def test_killed_before_the_switch_what_was_unpacked_goes(world: World) -> None:
 def test_killed_while_going_back_dewy_goes_back(world: World) -> None:
     pend(world, "failed")
     world.start_dewy()
-    recover(world.pipeline)
+    world.recover()
     assert world.serving() == "v1.0.0"
     assert world.processes.calls == [("start", "v1.0.0")]
 
@@ -440,7 +439,7 @@ def test_killed_in_the_after_hook_it_does_not_run_again(tmp_path: Path) -> None:
     pend(world, "finishing")
     (world.root / "log").unlink()
     world.start_dewy()
-    recover(world.pipeline)
+    world.recover()
     assert world.serving() == "v1.1.0"
     assert world.processes.calls == [("start", "v1.1.0")]
     assert not (world.root / "log").exists()
@@ -451,7 +450,7 @@ def test_with_its_state_lost_a_host_still_serves(world: World) -> None:
     world.deploy()
     (world.root / ".dewy" / "state.json").write_text("{")
     world.start_dewy()
-    recover(world.pipeline)
+    world.recover()
     assert world.processes.calls[-1] == ("start", "unknown")
 
 
@@ -460,7 +459,7 @@ def test_a_current_that_is_gone_leads_again_to_what_ran(world: World) -> None:
     world.deploy()
     (world.root / "current").unlink()
     world.start_dewy()
-    recover(world.pipeline)
+    world.recover()
     assert world.serving() == "v1.0.0"
 
 

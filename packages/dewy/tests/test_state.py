@@ -26,7 +26,13 @@ states = st.builds(
     current=st.none() | deployeds,
     releases=st.lists(deployeds, max_size=3).map(tuple),
     held=st.lists(st.builds(Held, version=text, digest=text, reason=text, at=text), max_size=3).map(tuple),
-    pending=st.none() | st.builds(Pending, deployed=deployeds, phase=st.sampled_from(["switching", "failed", "finishing"])),
+    pending=st.none()
+    | st.builds(
+        Pending,
+        deployed=deployeds,
+        phase=st.sampled_from(["switching", "failed", "finishing"]),
+        kind=st.sampled_from(["deployment", "rollback"]),
+    ),
     speaks_notify=st.booleans(),
 )
 
@@ -34,13 +40,13 @@ states = st.builds(
 @given(state=states)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
 def test_what_is_saved_is_loaded(tmp_path: Path, state: State) -> None:
-    file = StateFile(tmp_path / "state.json", Recorder())
+    file = StateFile(tmp_path, Recorder())
     file.save(state)
     assert file.load() == state
 
 
 def test_no_file_is_an_empty_state(tmp_path: Path) -> None:
-    assert StateFile(tmp_path / "state.json", Recorder()).load() == State()
+    assert StateFile(tmp_path, Recorder()).load() == State()
 
 
 @pytest.mark.parametrize(
@@ -49,7 +55,7 @@ def test_no_file_is_an_empty_state(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_understood_is_put_aside_and_said(tmp_path: Path, content: bytes) -> None:
     path, said = tmp_path / "state.json", Recorder()
     path.write_bytes(content)
-    assert StateFile(path, said).load() == State()
+    assert StateFile(tmp_path, said).load() == State()
     assert said.names == ["state.unreadable"]
     assert (tmp_path / "state.broken").read_bytes() == content
     assert not path.exists()
@@ -58,16 +64,16 @@ def test_a_file_that_cannot_be_understood_is_put_aside_and_said(tmp_path: Path, 
 def test_fields_of_a_newer_dewy_are_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     current = Deployed(version="v1", artifact="a", url="u", digest="d", directory="x", at="t")
-    StateFile(path, Recorder()).save(State(current=current))
+    StateFile(tmp_path, Recorder()).save(State(current=current))
     data = json.loads(path.read_text())
     data["current"]["mood"] = "good"
     path.write_text(json.dumps(data))
-    assert StateFile(path, Recorder()).load().current == current
+    assert StateFile(tmp_path, Recorder()).load().current == current
 
 
 def test_a_full_disk_leaves_the_old_state_and_no_temporary_file(tmp_path: Path) -> None:
     """A real limit on file sizes stands in for the disk: writing fails midway in a process of its own."""
-    file = StateFile(tmp_path / "state.json", Recorder())
+    file = StateFile(tmp_path, Recorder())
     file.save(State(speaks_notify=True))
     script = (
         "import resource, signal, sys\n"
@@ -80,7 +86,7 @@ def test_a_full_disk_leaves_the_old_state_and_no_temporary_file(tmp_path: Path) 
         "StateFile(Path(sys.argv[1]), lambda *a, **k: None).save(State(held=held))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path / "state.json")], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, timeout=30, check=False
     )
     assert "writing the state failed: File too large" in done.stderr
     assert file.load() == State(speaks_notify=True)
@@ -90,5 +96,5 @@ def test_a_full_disk_leaves_the_old_state_and_no_temporary_file(tmp_path: Path) 
 
 def test_a_directory_that_is_gone_is_an_error_with_a_reason(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="writing the state failed: No such file or directory") as caught:
-        StateFile(tmp_path / "gone" / "state.json", Recorder()).save(State())
+        StateFile(tmp_path / "gone", Recorder()).save(State())
     assert not isinstance(caught.value, HostError)

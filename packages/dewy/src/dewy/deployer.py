@@ -6,19 +6,23 @@ import contextlib
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from dewy import events
-from dewy.backoff import backoff, jittered
+from dewy.backoff import backoff, jittered, retry_after
 from dewy.decide import Deploy, decide
-from dewy.deployment import DeploymentFailed, Pipeline
+from dewy.deployment import DeploymentFailed, Pipeline, Rollback, recover
 from dewy.errors import DewyError, ReleasePending, StartError
 from dewy.guard import CallTimedOut
 from dewy.host import detect_platform
-from dewy.recovery import recover
+from dewy.inbox import Inbox
+from dewy.operations import Operations
+from dewy.overview import PollFacts
 from dewy.runtime import Runtime
+from dewy.scope import within
 from dewy.types import Registry, Release, Report
-from dewy.waker import Stopping
+from dewy.waker import Interrupted, Stopping
 
 __all__ = ["Deployer", "RegistryClient"]
 
@@ -51,8 +55,8 @@ class RegistryClient:
         registry = self._registry
         try:
             return self._guard.call(self._plugin, what, lambda: call(registry), limit=_REGISTRY_LIMIT)
-        except CallTimedOut:
-            self._registry = self._open()
+        except (CallTimedOut, Interrupted):
+            self._registry = self._open()  # the call that was left behind still uses the old one
             raise
 
 
@@ -70,26 +74,51 @@ class Deployer:
 
     Attributes:
         pipeline: How it deploys, and what it knows of this host.
+        inbox: What operators ask of it.
+        operations: What it does for them.
+        last_poll: How the registry was last asked; None before that. For any thread.
     """
 
     def __init__(self, runtime: Runtime, registry: RegistryClient, pipeline: Pipeline) -> None:
         self._interval = runtime.settings.interval
         self._waker, self._emit = runtime.waker, runtime.emit
         self._registry, self.pipeline = registry, pipeline
+        self._rollback = Rollback(pipeline.stage, pipeline.application, runtime.emit, runtime.waker.monotonic)
+        self.inbox = Inbox(runtime.waker)
+        self.operations = Operations(pipeline.stage, self._rollback, runtime.emit)
+        self.last_poll: PollFacts | None = None
         self._poll_failures = 0
         self._trouble: _Trouble | None = None
+        self._does = "starting"
+
+    @property
+    def activity(self) -> str:
+        """What it is busy with, in a few words. For any thread."""
+        attempt = self.pipeline.under_way
+        return f"deploying {attempt.release.version} ({attempt.phase})" if attempt else self._does
 
     def run(self) -> None:
         """Runs what is there, then keeps it at the newest version, until dewy stops."""
         step = self._boot
         try:
             while True:
-                wait, done = self._guarded(step)
-                if done:
-                    step = self._poll
-                self._waker.sleep(wait)
+                with contextlib.suppress(Interrupted):
+                    wait, done = self._guarded(step)
+                    if done:
+                        step = self._poll
+                    self._does = "waiting for the next poll"
+                    self._waker.sleep(wait)
+                self._serve()
         except Stopping:
             return
+        finally:
+            self.inbox.refuse()
+
+    def _serve(self) -> None:
+        """Does what operators have asked for; the next poll follows at once."""
+        self._does = "doing what an operator has asked for"
+        if self.inbox.serve():
+            self._trouble = None  # a hold that is lifted means: try it now
 
     def _guarded(self, step: Callable[[], float]) -> tuple[float, bool]:
         """Takes one step: the seconds to wait after it, and whether it was done.
@@ -107,41 +136,52 @@ class Deployer:
             return wait, False
 
     def _boot(self) -> float:
-        with contextlib.suppress(StartError):  # the supervisor says so and keeps trying; a newer version may mend it
-            recover(self.pipeline)
+        # one that does not start: the supervisor says so and keeps trying; a newer version may mend it
+        with contextlib.suppress(StartError), within(cause="start of dewy"):
+            recover(self.pipeline, self._rollback)
         current = self.pipeline.state.current
         self._emit(events.DEWY_READY, version=current.version if current else "nothing yet")
         return 0.0
 
     def _poll(self) -> float:
         """Asks the registry once and does what follows; the seconds until the next time."""
+        self._does = "asking the registry"
         self._remember()
         began = self._waker.monotonic()
         try:
-            release = self._registry.current()
+            with self._waker.interruptible():
+                self._report_rollbacks()
+                release = self._registry.current()
         except ReleasePending as pending:
-            self._answered()
+            self._answered(f"nothing to deploy yet: {pending}")
             self._emit(events.REGISTRY_PENDING, reason=str(pending))
             return jittered(self._interval)
         except (DewyError, OSError) as error:
             return self._unanswered(error)
-        self._answered()
-        return self._consider(release, round(self._waker.monotonic() - began, 3))
+        with within(cause="registry"):
+            return self._consider(release, round(self._waker.monotonic() - began, 3))
+
+    def _report_rollbacks(self) -> None:
+        while self.operations.unreported:
+            self.pipeline.tell_registry_of(self.operations.unreported[0])
+            self.operations.unreported.pop(0)
 
     def _remember(self) -> None:
         """Writes what could not be written before, and what the supervisor has learnt."""
-        keeper, application = self.pipeline.keeper, self.pipeline.application
+        keeper, application = self.pipeline.stage.keeper, self.pipeline.application
         keeper.catch_up()
         if application and application.speaks_notify() and not keeper.state.speaks_notify:
             keeper.keep(replace(keeper.state, speaks_notify=True))
 
-    def _answered(self) -> None:
+    def _answered(self, answer: str) -> None:
+        self.last_poll = PollFacts(at=datetime.now(UTC), answer=answer)
         if self._poll_failures:
             self._emit(events.REGISTRY_RECOVERED, failures=self._poll_failures)
             self._poll_failures = 0
 
     def _unanswered(self, error: DewyError | OSError) -> float:
         self._poll_failures += 1
+        self.last_poll = PollFacts(at=datetime.now(UTC), answer=str(error), failures=self._poll_failures)
         wait = max(backoff(self._poll_failures, first=2 * self._interval, most=_MOST_WAIT), retry_after(error))
         self._emit(events.REGISTRY_FAILED, failures=self._poll_failures, error=str(error), retry_seconds=round(wait, 1))
         return wait
@@ -149,6 +189,7 @@ class Deployer:
     def _consider(self, release: Release, seconds: float) -> float:
         decision = decide(release, self.pipeline.state, retry_in=self._retry_in(release))
         does = "deploy" if isinstance(decision, Deploy) else "skip"
+        self._answered(f"{release.version}: {does}, {decision.reason}")
         self._emit(
             events.REGISTRY_POLLED,
             version=release.version, decision=f"{does}, {decision.reason}", artifact=release.artifact, seconds=seconds,
@@ -161,7 +202,7 @@ class Deployer:
         try:
             self.pipeline.deploy(release, reason)
         except DeploymentFailed as failure:
-            self.pipeline.tell_failure(release.version, failure, self._delay(release, failure))
+            self.pipeline.tell_failure(failure, self._delay(release, failure))
         else:
             self._trouble = None
 
@@ -184,15 +225,3 @@ def _same(one: Release, other: Release) -> bool:
     return (one.version, one.artifact, one.digests, one.fingerprint) == (
         other.version, other.artifact, other.digests, other.fingerprint,
     )  # fmt: skip
-
-
-def retry_after(error: BaseException) -> float:
-    """Seconds that the other side asked to wait, from the error or what caused it; 0 when it did not (R30)."""
-    while error:
-        asked = getattr(error, "retry_after", None)
-        if asked:
-            return float(asked)
-        if error.__cause__ is None:
-            return 0.0
-        error = error.__cause__
-    return 0.0

@@ -26,6 +26,7 @@ class EventKind:
         more: Fields that are also always given and not in the sentence.
         optional: Fields that are given when they are known.
         title: What notifiers tell people in a line (R51); empty for what they do not tell.
+        recorded: Whether the journal keeps it.
     """
 
     name: str
@@ -34,6 +35,7 @@ class EventKind:
     more: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     title: str = ""
+    recorded: bool = False
 
 
 class Emit(Protocol):
@@ -57,9 +59,10 @@ DEWY_STARTED = EventKind(
     more=("command", "pid", "host"),
     optional=("version",),
     title="dewy started",
+    recorded=True,
 )
 DEWY_READY = EventKind("dewy.ready", "info", "dewy is up; what runs: {version}")
-DEWY_STOPPING = EventKind("dewy.stopping", "info", "dewy stops: {reason}")
+DEWY_STOPPING = EventKind("dewy.stopping", "info", "dewy stops: {reason}", recorded=True)
 DEWY_STOPPED = EventKind("dewy.stopped", "info", "dewy stopped {application}", more=("seconds",), title="dewy stopped")
 DEWY_FAULT = EventKind(
     "dewy.fault",
@@ -67,11 +70,17 @@ DEWY_FAULT = EventKind(
     "a fault in dewy itself: {error}; the application is not touched, dewy goes on in {retry_seconds}s",
     more=("traceback",),
     title="a fault in dewy",
+    recorded=True,
 )
 STATE_UNSAVED = EventKind("state.unsaved", "error", "the state cannot be written, which is tried again: {error}")
 STATE_UNREADABLE = EventKind(
-    "state.unreadable", "warn", "the state file cannot be read and is put aside as {aside}: {error}"
+    "state.unreadable",
+    "warn",
+    "the state file cannot be read and is put aside as {aside}: {error}",
+    recorded=True,
 )
+JOURNAL_FAILED = EventKind("journal.failed", "warn", "the history of this host is not written: {error}")
+CONTROL_FAILED = EventKind("control.failed", "warn", "the commands of operators do not reach this dewy: {error}")
 
 # the registry
 REGISTRY_POLLED = EventKind(
@@ -83,9 +92,14 @@ REGISTRY_FAILED = EventKind(
     "error",
     "the registry gives no answer that dewy can use ({failures} in a row): {error}; next try in {retry_seconds}s",
     title="the registry gives no usable answer",
+    recorded=True,
 )
 REGISTRY_RECOVERED = EventKind(
-    "registry.recovered", "info", "the registry answers again after {failures} failures", title="the registry answers again"
+    "registry.recovered",
+    "info",
+    "the registry answers again after {failures} failures",
+    title="the registry answers again",
+    recorded=True,
 )
 
 REGISTRY_STALE = EventKind(
@@ -124,34 +138,73 @@ ARTIFACT_UNCHANGED = EventKind(
 ARTIFACT_CHANGED = EventKind(
     "artifact.changed", "warn", "{version} was published again with other bytes: {artifact} is deployed anew",
     more=("digest", "previous_digest"), title="{version} was published again with other bytes",
+    recorded=True,
 )  # fmt: skip
 RELEASE_UNPACKED = EventKind("release.unpacked", "info", "{version} is unpacked in {directory}", more=("seconds", "members"))
 RELEASE_SWITCHED = EventKind("release.switched", "info", "current leads to {version} ({directory})")
 RELEASE_REVERTED = EventKind("release.reverted", "warn", "current leads to {version} ({directory}) again")
 RELEASE_REMOVED = EventKind("release.removed", "info", "the old release directory {directory} is removed")
+PHASE_SECONDS = ("fetch_seconds", "before_seconds", "unpack_seconds", "switch_seconds", "start_seconds")
+"""How long each phase of a deployment took, of those that it came to."""
 DEPLOYMENT_DONE = EventKind(
     "deployment.done",
     "info",
     "{version} is deployed (before: {previous_version}) in {seconds}s",
     more=("artifact", "digest", "directory"),
+    optional=PHASE_SECONDS,
     title="{version} is deployed",
+    recorded=True,
 )
 DEPLOYMENT_FAILED = EventKind(
     "deployment.failed",
     "error",
     "{version} could not be deployed: {error}. {keeps}; {next}",
-    more=("previous_version", "phase", "seconds"),
-    optional=("output",),
+    more=("previous_version", "phase", "seconds", "digest"),
+    optional=("output", *PHASE_SECONDS),
     title="{version} could not be deployed",
+    recorded=True,
 )
 VERSION_HELD = EventKind(
-    "version.held", "warn", "{version} is on hold and will not be tried again: {reason}", more=("digest",)
+    "version.held",
+    "warn",
+    "{version} is on hold and will not be tried again: {reason}",
+    more=("digest",),
+    recorded=True,
+)
+VERSION_UNHELD = EventKind(
+    "version.unheld", "info", "{version} is not on hold any more: {reason}", more=("digest",), recorded=True
+)
+DEPLOYMENT_INTERRUPTED = EventKind(
+    "deployment.interrupted", "info", "the deployment of {version} is given up for now: {reason}", recorded=True
+)
+ROLLBACK_DONE = EventKind(
+    "rollback.done",
+    "warn",
+    "{version} is back in place of {previous_version}, in {seconds}s; {next}",
+    more=("artifact", "digest", "directory"),
+    title="rolled back to {version}",
+    recorded=True,
+)
+ROLLBACK_FAILED = EventKind(
+    "rollback.failed",
+    "error",
+    "{version} could not be taken back: {error}. {keeps}",
+    more=("previous_version", "seconds"),
+    optional=("output",),
+    title="could not roll back to {version}",
+    recorded=True,
 )
 DEPLOYMENT_RESUMED = EventKind(
-    "deployment.resumed", "info", "dewy was stopped while it deployed {version}: it goes on from there", more=("phase",)
+    "deployment.resumed",
+    "info",
+    "dewy was stopped while it deployed {version}: it goes on from there",
+    more=("phase",),
+    recorded=True,
 )
 REPORT_DONE = EventKind("report.done", "debug", "the registry has the report on {version}")
-REPORT_FAILED = EventKind("report.failed", "warn", "the registry did not take the report on {version}: {error}")
+REPORT_FAILED = EventKind(
+    "report.failed", "warn", "the registry did not take the report on {version}: {error}", recorded=True
+)
 
 RELEASES_UNTIDY = EventKind(
     "releases.untidy",
@@ -166,6 +219,7 @@ HOOK_DONE = EventKind(
     "the {phase} hook of {version} succeeded in {seconds}s",
     more=("hook", "output", "output_size", "status"),
     title="the {phase} hook of {version} succeeded",
+    recorded=True,
 )
 HOOK_FAILED = EventKind(
     "hook.failed",
@@ -174,6 +228,7 @@ HOOK_FAILED = EventKind(
     more=("hook", "output", "output_size", "seconds"),
     optional=("status",),
     title="the {phase} hook of {version} failed",
+    recorded=True,
 )
 
 # caches, plugins, delivery
@@ -210,7 +265,11 @@ GENERATION_STOPPED = EventKind(
     "generation.stopped", "info", "generation {generation} finished ({how}) in {seconds}s", more=("pid",)
 )
 GENERATION_KILLED = EventKind(
-    "generation.killed", "warn", "generation {generation} did not finish within {seconds}s and is killed", more=("pid",)
+    "generation.killed",
+    "warn",
+    "generation {generation} did not finish within {seconds}s and is killed",
+    more=("pid",),
+    recorded=True,
 )
 APPLICATION_CRASHED = EventKind(
     "application.crashed",
@@ -218,6 +277,7 @@ APPLICATION_CRASHED = EventKind(
     "the application died ({how}) after {uptime}s; it is started again in {retry_seconds}s",
     more=("generation", "pid", "version", "output", "crashes"),
     title="the application died",
+    recorded=True,
 )
 APPLICATION_RECOVERED = EventKind(
     "application.recovered",
@@ -225,6 +285,7 @@ APPLICATION_RECOVERED = EventKind(
     "the application runs again after {crashes} crashes",
     more=("generation", "version"),
     title="the application runs again",
+    recorded=True,
 )
 APPLICATION_RESTARTED = EventKind(
     "application.restarted",
@@ -232,6 +293,7 @@ APPLICATION_RESTARTED = EventKind(
     "the application was restarted in {seconds}s at {version}",
     more=("generation",),
     title="the application was restarted",
+    recorded=True,
 )
 RESTART_FAILED = EventKind(
     "restart.failed",
@@ -239,9 +301,14 @@ RESTART_FAILED = EventKind(
     "the application could not be restarted: {error}; the old one serves on",
     optional=("output",),
     title="the application could not be restarted",
+    recorded=True,
 )
 ORPHAN_STOPPED = EventKind(
-    "orphan.stopped", "warn", "process group {group} of a dewy that was killed is stopped", more=("how",)
+    "orphan.stopped",
+    "warn",
+    "process group {group} of a dewy that was killed is stopped",
+    more=("how",),
+    recorded=True,
 )
 
 EVENTS: dict[str, EventKind] = {kind.name: kind for kind in list(_kinds())}

@@ -17,7 +17,7 @@ from typing import BinaryIO, TypeVar, cast
 
 from dewy.checksums import LARGEST, parse_checksums
 from dewy.digests import verify
-from dewy.errors import ArtifactError, CacheError, DamagedError, DewyError, PluginError, from_os_error
+from dewy.errors import ArtifactError, DamagedError, DewyError, from_os_error
 from dewy.events import ARTIFACT_CACHED, ARTIFACT_DAMAGED, ARTIFACT_DOWNLOADED
 from dewy.keeping import Keeping, SharedKeeping
 from dewy.runtime import Runtime
@@ -94,12 +94,14 @@ class Fetcher:
         Raises:
             ArtifactError: It could not be had, or is not what is stated.
             HostError: This disk could not take it.
+            Interrupted: An operator's command goes first.
         """
         path = self._directory / secrets.token_hex(8)
         try:
             try:
-                stated = self._stated_beforehand(release)
-                fetched = self._from_cache(release, path, stated) or self._in_turn(release, path, stated)
+                with self._waker.interruptible():
+                    stated = self._stated_beforehand(release)
+                    fetched = self._obtain(release, path, stated)
             except OSError as error:
                 raise from_os_error(error, f"fetching {release.artifact} of {release.version}") from error
             yield fetched
@@ -128,6 +130,13 @@ class Fetcher:
         if self._keeping.pins:
             self._with_cache("remembering what is in use", lambda: self._keeping.pin(needed))
 
+    def _obtain(self, release: Release, path: Path, stated: Sequence[Stated]) -> Fetched:
+        if self._mode == "required" and not _any_digest(stated):
+            # Only the source itself may state one, as it sends the bytes. What a store says that some host was told cannot
+            # stand in for that: who can write to the store would choose the bytes and their digest too.
+            return self._from_source(release, path, stated)
+        return self._from_cache(release, path, stated) or self._in_turn(release, path, stated)
+
     def _in_turn(self, release: Release, path: Path, stated: Sequence[Stated]) -> Fetched:
         """Downloads it, or has what another host has downloaded meanwhile."""
         if not isinstance(self._keeping, SharedKeeping) or self._downloads is None:
@@ -137,8 +146,6 @@ class Fetcher:
 
     def _from_cache(self, release: Release, path: Path, stated: Sequence[Stated]) -> Fetched | None:
         """The cached artifact, if there is one and it is still what was put there and what is stated now."""
-        if self._mode == "required" and not _any_digest(stated):
-            return None  # the source itself may state one
         try:
             with path.open("wb") as file:
                 sink = self._sink(file, release)
@@ -227,18 +234,16 @@ class Fetcher:
     def _with_cache(self, what: str, call: Callable[[], T], moving: Sink | Watched | None = None) -> T | None:
         """Has the cache do something; None when it could not, which is said once and stops nothing (R44).
 
-        Raises DamagedError: that is no failure of the cache as a whole.
+        Raises ArtifactError or DamagedError for what was kept and is wrong, and OSError when this disk fails.
         """
         alive = (lambda: moving.last_sign) if moving else None
         try:
             if self._downloads:
                 self._health.check()  # or each step of a deployment waits for the time-outs of a store that is down
             value = self._guard.call("the cache", what, call, limit=_STALL, alive=alive)
-        except DamagedError:
-            raise
-        except (CacheError, PluginError, OSError) as error:
-            if isinstance(moving, Sink) and moving.error:
-                raise  # it is this disk that fails, not the cache
+        except (DewyError, OSError) as error:
+            if isinstance(moving, Sink) and (moving.error or isinstance(error, ArtifactError | DamagedError)):
+                raise  # it is this disk that fails, or what was kept: not the cache as a whole
             if not isinstance(error, Paused):
                 self._health.failed(error)
             return None

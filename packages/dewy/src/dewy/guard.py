@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from dewy.durations import format_duration
 from dewy.errors import DewyError, PluginError
-from dewy.waker import Waker
+from dewy.waker import Interrupted, Waker
 
 __all__ = ["CallTimedOut", "Guard"]
 
@@ -77,6 +77,7 @@ class Guard:
             PluginError: The plugin raised something else; says what.
             CallTimedOut: It did not come back in time.
             Stopping: dewy stops.
+            Interrupted: An operator's command goes first.
         """
         self._refuse_the_hanging(who, what)
         call = _Call(function, self._waker, f"{who}: {what}")
@@ -92,7 +93,11 @@ class Guard:
                     if alive
                     else f"{who} did not come back within {format_duration(limit)} from {what}"
                 )
-            self._waker.wait_for(lambda: call.done, left)
+            try:
+                self._waker.wait_for(lambda: call.done, left)
+            except Interrupted:
+                self._abandoned.setdefault(who, []).append(call.thread)
+                raise
         if call.error is not None:
             raise self._explained(who, what, call.error)
         return call.value  # type: ignore[return-value]  # done without an error: it is the function's

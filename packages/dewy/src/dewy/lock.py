@@ -8,7 +8,11 @@ from pathlib import Path
 
 from dewy.errors import DewyError, from_os_error
 
-__all__ = ["RootLock"]
+__all__ = ["RootLock", "RootTaken"]
+
+
+class RootTaken(DewyError):
+    """Another dewy has the root."""
 
 
 class RootLock:
@@ -20,7 +24,7 @@ class RootLock:
         self._descriptor = -1
 
     def acquire(self) -> None:
-        """Takes the lock. Raises DewyError when another dewy has it, or the directory cannot be used."""
+        """Takes the lock. Raises RootTaken when another dewy has it, HostError or DewyError when it cannot be used."""
         try:
             self._path.parent.mkdir(mode=0o700, exist_ok=True)
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -31,7 +35,7 @@ class RootLock:
         except OSError as error:
             holder = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
             self.release()
-            raise DewyError(
+            raise RootTaken(
                 f"another dewy (process {holder}) already keeps {self._root}",
                 "One root directory is for one application: use another with -C, or stop that process",
             ) from error

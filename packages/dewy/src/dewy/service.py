@@ -14,14 +14,22 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 from dewy import __version__, events
+from dewy.control.handler import RequestHandler
+from dewy.control.server import listening
+from dewy.deployer import Deployer
+from dewy.errors import from_os_error
 from dewy.fetch import Progress
 from dewy.host import host_name
+from dewy.journal import Journal, JournalRecorder, is_recorded
 from dewy.lock import RootLock
 from dewy.log import Log, LogFormat
+from dewy.overview import DewyFacts
 from dewy.progress import ProgressLine
 from dewy.redaction import Redactor
+from dewy.scope import within
 from dewy.settings import Settings
 from dewy.stream import EventStream, LoggingBridge
 from dewy.supervised import SupervisedApplication
@@ -85,6 +93,7 @@ def _told(settings: Settings, stream: EventStream, wiring: Wiring, level: Level,
     terminal = sys.stderr.isatty()
     log = Log(sys.stderr, level, form, colour=terminal and "NO_COLOR" not in settings.environ)
     stream.subscribe("log", log, log.wants)
+    stream.subscribe("journal", JournalRecorder(Journal(settings.state_directory), stream.emit), is_recorded)
     _subscribe_systemd(stream, settings.environ)
     wiring.subscribe(stream)
     try:
@@ -135,6 +144,7 @@ class _Service:
         self._settings, self._wiring, self._emit, self._sockets = settings, wiring, stream.emit, sockets
         self._waker = wiring.runtime.waker
         self._asked = asyncio.Event()
+        self._began = datetime.now(UTC)
 
     async def run(self, progress: Progress) -> None:
         """Keeps both threads at work until dewy is asked to stop."""
@@ -152,10 +162,30 @@ class _Service:
             command=self._settings.command, pid=os.getpid(), host=host_name(),
             version=state.current.version if state.current else "",
         )  # fmt: skip
-        thread = threading.Thread(target=deployer.run, name="deployer", daemon=True)
-        thread.start()
-        await self._asked.wait()
-        await self._stop(supervisor, thread)
+        async with contextlib.AsyncExitStack() as stack:
+            await self._listen(stack, deployer, supervisor)
+            thread = threading.Thread(target=deployer.run, name="deployer", daemon=True)
+            thread.start()
+            await self._asked.wait()
+            await self._stop(supervisor, thread)
+
+    async def _listen(self, stack: contextlib.AsyncExitStack, deployer: Deployer, supervisor: Supervisor | None) -> None:
+        """Takes the commands of operators. Where that cannot be, deployments go on without them."""
+        handler = RequestHandler(self._settings, deployer, supervisor, lambda: self._facts(deployer))
+        try:
+            await stack.enter_async_context(listening(self._settings.root, handler))
+        except OSError as error:
+            self._emit(events.CONTROL_FAILED, error=str(from_os_error(error, "making the control socket")))
+
+    def _facts(self, deployer: Deployer) -> DewyFacts:
+        return DewyFacts(
+            version=__version__,
+            pid=os.getpid(),
+            since=self._began,
+            command=self._settings.command,
+            registry=self._wiring.registry_url,
+            activity=deployer.activity,
+        )
 
     def _supervisor(self, *, speaks_notify: bool) -> Supervisor:
         settings = self._settings
@@ -172,7 +202,11 @@ class _Service:
         for number in _STOP_SIGNALS:
             loop.add_signal_handler(number, self._ask_to_stop, number)
         if supervisor:
-            loop.add_signal_handler(signal.SIGUSR1, supervisor.request_restart)
+            loop.add_signal_handler(signal.SIGUSR1, self._restart, supervisor)
+
+    def _restart(self, supervisor: Supervisor) -> None:
+        with within(cause="SIGUSR1"):
+            supervisor.request_restart()
 
     def _ask_to_stop(self, number: signal.Signals) -> None:
         if not self._asked.is_set():

@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from dewy.types import Release
+from dewy.versions import same_tag
 
-__all__ = ["Deployed", "Held", "Pending", "Phase", "State"]
+__all__ = ["Deployed", "Held", "Pending", "PendingKind", "Phase", "State"]
+
+PendingKind = Literal["deployment", "rollback"]
 
 Phase = Literal["switching", "failed", "finishing"]
 """How far a deployment has come: ``current`` is about to lead, or leads, to a release that is not proven; it has failed and
@@ -48,7 +52,7 @@ class Held:
 
     Attributes:
         version: Its tag.
-        digest: Of the artifact as it arrived.
+        digest: Of the artifact as it arrived; empty for whatever bytes it has.
         fingerprint: What the registry's listing stated.
         reason: Why.
         at: Since when, ISO 8601, UTC.
@@ -68,10 +72,12 @@ class Pending:
     Attributes:
         deployed: What it will be when it is done.
         phase: How far it has come.
+        kind: Whether it goes to a new release or back to one that was there.
     """
 
     deployed: Deployed
     phase: Phase
+    kind: PendingKind = "deployment"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,20 +99,37 @@ class State:
     speaks_notify: bool = False
 
     def deployed(self, done: Deployed) -> State:
-        """The state when a release runs: it is current, and the newest of those on disk."""
+        """The state when a release runs: it is current, the newest of those on disk, and no bytes of it are on hold."""
         others = tuple(release for release in self.releases if release.directory != done.directory)
-        return replace(self, current=done, releases=(done, *others))
+        return replace(self.unhold(done.version), current=done, releases=(done, *others))
 
     def hold(self, held: Held) -> State:
         """The state with one more version on hold; what was held under the same tag is forgotten."""
-        others = tuple(other for other in self.held if other.version != held.version)
-        return replace(self, held=(held, *others)[:_MOST_HELD])
+        return replace(self, held=(held, *self.unhold(held.version).held)[:_MOST_HELD])
+
+    def unhold(self, version: str) -> State:
+        """The state with no hold on a version."""
+        return replace(self, held=tuple(held for held in self.held if not same_tag(held.version, version)))
 
     def holds(self, release: Release) -> Held | None:
         """The hold on these very bytes, as far as the listing tells them; None if there is none."""
         for held in self.held:
-            if held.version == release.version and _same_bytes(release, held.fingerprint, held.digest):
+            if same_tag(held.version, release.version) and _same_bytes(release, held.fingerprint, held.digest):
                 return held
+        return None
+
+    def holds_deployed(self, release: Deployed) -> Held | None:
+        """The hold on a release that is on disk; None if there is none."""
+        for held in self.held:
+            if same_tag(held.version, release.version) and held.digest in ("", release.digest):
+                return held
+        return None
+
+    def previous(self, on_disk: Iterable[Deployed]) -> Deployed | None:
+        """What a rollback goes back to: what ran last before ``current``, is on disk, and is not on hold."""
+        for release in on_disk:
+            if self.current and release.directory != self.current.directory and not self.holds_deployed(release):
+                return release
         return None
 
     def runs(self, release: Release) -> bool:

@@ -10,24 +10,23 @@ from typing import Any, TypeVar
 from dewy.errors import DewyError, from_os_error
 from dewy.events import STATE_UNREADABLE, STATE_UNSAVED, Emit
 from dewy.files import write_atomically
-from dewy.runtime import Runtime
 from dewy.state import Deployed, Held, Pending, State
 
-__all__ = ["StateFile", "StateKeeper", "state_file"]
+__all__ = ["StateFile", "StateKeeper"]
 
 _FORMAT = 1
 
 
-def state_file(runtime: Runtime) -> StateFile:
-    """The state file of a running dewy."""
-    return StateFile(runtime.settings.state_directory / "state.json", runtime.emit)
-
-
 class StateFile:
-    """Reads and writes the state."""
+    """Reads and writes the state.
 
-    def __init__(self, path: Path, emit: Emit) -> None:
-        self._path, self._emit = path, emit
+    Args:
+        state_directory: ``<root>/.dewy``.
+        emit: Is told of a file that cannot be understood.
+    """
+
+    def __init__(self, state_directory: Path, emit: Emit) -> None:
+        self._path, self._emit = state_directory / "state.json", emit
 
     def load(self, *, put_aside: bool = True) -> State:
         """The state as it was written last; an empty one if there is none.
@@ -101,9 +100,13 @@ def _parse(data: dict[str, Any]) -> State:
         current=_record(Deployed, current) if current else None,
         releases=tuple(_record(Deployed, item) for item in data.get("releases", ())),
         held=tuple(_record(Held, item) for item in data.get("held", ())),
-        pending=Pending(deployed=_record(Deployed, pending["deployed"]), phase=pending["phase"]) if pending else None,
+        pending=_pending(pending) if pending else None,
         speaks_notify=bool(data.get("speaks_notify", False)),
     )
+
+
+def _pending(data: dict[str, Any]) -> Pending:
+    return Pending(deployed=_record(Deployed, data["deployed"]), phase=data["phase"], kind=data.get("kind", "deployment"))
 
 
 def _record(kind: type[D], data: dict[str, Any]) -> D:

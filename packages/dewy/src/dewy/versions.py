@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import semver
 
-__all__ = ["AnyVersion", "Version", "parse_version"]
+__all__ = ["AnyVersion", "Version", "parse_version", "same_tag"]
 
 _LONGEST_TAG = 255
 """A tag is also a folder's name; this also keeps its numbers below what int() is willing to read."""
@@ -101,3 +101,8 @@ def parse_version(tag: str) -> Version | None:
         return Version(tag, semver.Version.parse(match["version"]))
     except ValueError:
         return None
+
+
+def same_tag(tag: str, asked: str) -> bool:
+    """Whether a person who writes ``asked`` means ``tag``: a leading ``v`` makes no difference."""
+    return tag.removeprefix("v") == asked.removeprefix("v")

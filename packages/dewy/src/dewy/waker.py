@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-__all__ = ["Stopping", "Waker"]
+__all__ = ["Interrupted", "Stopping", "Waker"]
 
 
 class Stopping(BaseException):
     """dewy is asked to stop while its deployer waits. No error: no boundary for errors may swallow it."""
+
+
+class Interrupted(BaseException):
+    """Somebody asks the deployer for something while it waits for what can be given up. No error, as :class:`Stopping`."""
 
 
 class Waker:
@@ -25,6 +30,8 @@ class Waker:
         self._condition = threading.Condition()
         self._woken = False
         self._stopped = False
+        self._interrupted = False
+        self._interruptible: int | None = None
 
     @property
     def stopped(self) -> bool:
@@ -43,6 +50,25 @@ class Waker:
             self._woken = True
             self._condition.notify_all()
 
+    def interrupt(self) -> None:
+        """As :meth:`wake`, and ends what is :meth:`interruptible` with :class:`Interrupted`."""
+        with self._condition:
+            self._woken = self._interrupted = True
+            self._condition.notify_all()
+
+    def heed(self) -> None:
+        """Whoever has interrupted is heard from now on: before what was asked for is looked at."""
+        self._interrupted = False
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """In the block, waits of this thread end with :class:`Interrupted` when somebody interrupts."""
+        before, self._interruptible = self._interruptible, threading.get_ident()
+        try:
+            yield
+        finally:
+            self._interruptible = before
+
     def notify(self) -> None:
         """Has every :meth:`wait_for` look at its predicate again."""
         with self._condition:
@@ -60,12 +86,18 @@ class Waker:
     def wait_for(self, predicate: Callable[[], bool], seconds: float) -> bool:
         """Waits until ``predicate`` holds (see :meth:`notify`), at most ``seconds``; what it said last.
 
-        Raises Stopping when dewy stops, unless the predicate holds by then.
+        Raises Stopping when dewy stops, and Interrupted in an :meth:`interruptible` block, unless the predicate holds by
+        then.
         """
         with self._condition:
-            held = self._condition.wait_for(lambda: self._stopped or predicate(), timeout=seconds)
+            self._condition.wait_for(lambda: self._ends_waits() or predicate(), timeout=seconds)
             if predicate():
                 return True
             if self._stopped:
                 raise Stopping
-            return held
+            if self._ends_waits():
+                raise Interrupted
+            return False
+
+    def _ends_waits(self) -> bool:
+        return self._stopped or (self._interrupted and self._interruptible == threading.get_ident())

@@ -28,14 +28,14 @@ from dewy.sharing.fleet import Fleet, answers_ttl
 from dewy.sharing.health import CacheHealth
 from dewy.sharing.identity import bytes_identity
 from dewy.state import State
-from dewy.statefile import state_file
+from dewy.statefile import StateFile
 from dewy.stream import EventStream
 from dewy.types import AtomicCache, Cache, Event, Notifier, Registry, Release
 from dewy.urls import BackendURL, parse_url
 from dewy.versions import parse_version
 from dewy.waker import Waker
 
-__all__ = ["Wiring"]
+__all__ = ["Told", "Wiring"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Wiring:
 
     def load_state(self) -> State:
         """What this host knows. Raises DewyError when its file cannot be read."""
-        return state_file(self.runtime).load()
+        return StateFile(self.runtime.settings.state_directory, self.runtime.emit).load()
 
     def deployer(self, application: Application | None, state: State, progress: Progress) -> Deployer:
         """The deployer, on a root that is made ready for it. Raises DewyError when that cannot be done."""

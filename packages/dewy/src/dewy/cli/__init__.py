@@ -13,7 +13,11 @@ from dewy.errors import DewyError, UsageError
 
 __all__ = ["cli", "main"]
 
-_COMMANDS = ("server", "assets", "check", "audit", "plugins", "demo")
+_COMMANDS = (
+    "server", "assets", "check",
+    "status", "history", "rollback", "hold", "unhold", "restart",
+    "audit", "plugins", "demo",
+)  # fmt: skip
 
 
 class _LazyGroup(click.Group):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from dewy.durations import parse_duration
+from dewy.cli.since import SINCE
 
 if TYPE_CHECKING:
     from dewy.fleet import Shipped
@@ -18,30 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-class _Since(click.ParamType[datetime]):
-    """A time: ``2026-03-15``, ``2026-03-15T14:30:00Z``, or how long ago: ``7d``."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        if isinstance(value, datetime):
-            return value
-        try:
-            return datetime.fromtimestamp(datetime.now(UTC).timestamp() - parse_duration(value), UTC)
-        except (ValueError, OverflowError, OSError):
-            pass  # no duration: a date, then
-        try:
-            time = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no time. It takes one such as 2026-03-15, 2026-03-15T14:30:00Z or 7d", param, ctx)
-        return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
 @click.command("audit")
 @click.option("--registry", metavar="URL", required=True, envvar="DEWY_REGISTRY", help="Where versions are.")
 @click.option("--host", metavar="NAME", help="Only this host.")
 @click.option("--version", metavar="TAG", help="Only this version.")
-@click.option("--since", type=_Since(), help="Only from this time on: 2026-03-15, 2026-03-15T14:30:00Z or 7d.")
+@click.option("--since", type=SINCE, help="Only from this time on: 2026-03-15, 2026-03-15T14:30:00Z or 7d.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: an object a line.")
 def command(registry: str, host: str | None, version: str | None, since: datetime | None, as_json: bool) -> None:
     """Show who shipped what, where and when.

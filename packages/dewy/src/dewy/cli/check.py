@@ -36,7 +36,7 @@ def _check(settings: Settings) -> int:
     from dewy.host import detect_platform
     from dewy.redaction import Redactor
     from dewy.releases import ReleaseDirectories
-    from dewy.statefile import state_file
+    from dewy.statefile import StateFile
     from dewy.supervisor import parse_ports
     from dewy.types import FieldValue
     from dewy.wiring import Wiring
@@ -57,7 +57,7 @@ def _check(settings: Settings) -> int:
     if ports:
         _row("ports", ", ".join(str(port) for port in ports))
     _row("platform", str(detect_platform()))
-    state = state_file(wiring.runtime).load(put_aside=False)
+    state = StateFile(settings.state_directory, warn).load(put_aside=False)
     current = ReleaseDirectories(settings.root).current()
     _row("running", f"{state.current.version} ({current})" if state.current and current else "nothing yet")
     try:

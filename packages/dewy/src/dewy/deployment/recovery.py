@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dewy.deployment import DeploymentFailed, Pipeline
+from dewy.deployment.attempt import DeploymentFailed
+from dewy.deployment.pipeline import Pipeline
+from dewy.deployment.rollback import Rollback
+from dewy.errors import DewyError
 from dewy.state import Deployed, Pending
 
 __all__ = ["recover"]
 
 
-def recover(pipeline: Pipeline) -> None:
+def recover(pipeline: Pipeline, rollback: Rollback) -> None:
     """Has ``current`` lead to a release that is known, and the application run it, without asking any registry.
 
     Raises:
@@ -18,8 +21,10 @@ def recover(pipeline: Pipeline) -> None:
         DewyError: ``current`` or the state cannot be changed.
         OSError: As DewyError.
     """
-    pending = pipeline.state.pending
-    if pending and pending.phase == "switching" and pipeline.releases.current() == pending.deployed.directory:
+    pending, stage = pipeline.state.pending, pipeline.stage
+    if pending and pending.kind == "rollback":
+        _roll_back(pipeline, rollback, pending)
+    elif pending and pending.phase == "switching" and stage.releases.current() == pending.deployed.directory:
         _resume(pipeline, pending)
     else:
         if pending:
@@ -32,28 +37,36 @@ def _resume(pipeline: Pipeline, pending: Pending) -> None:
     try:
         pipeline.resume(pending.deployed)
     except DeploymentFailed as failure:
-        pipeline.tell_failure(pending.deployed.version, failure)
+        pipeline.tell_failure(failure)
+        _start_current(pipeline)
+
+
+def _roll_back(pipeline: Pipeline, rollback: Rollback, pending: Pending) -> None:
+    """What an operator has asked for is done, however often dewy is killed meanwhile."""
+    try:
+        rollback.resume(pending)
+    except DewyError:  # it has said so, and what ran before is current again
         _start_current(pipeline)
 
 
 def _forget(pipeline: Pipeline, pending: Pending) -> None:
     """A deployment that came to nothing is undone; one that was done but for its after-hooks is done."""
     if pending.phase == "finishing":
-        pipeline.keeper.keep(replace(pipeline.state, pending=None))
+        pipeline.stage.settle()
     else:
-        pipeline.revert(pending.deployed, pipeline.state.current)
+        pipeline.stage.revert(pending.deployed, pipeline.state.current)
 
 
 def _start_current(pipeline: Pipeline) -> None:
     current = _current(pipeline)
-    pipeline.keeper.state = replace(pipeline.state, current=current)
+    pipeline.stage.keeper.state = replace(pipeline.state, current=current)
     if current and pipeline.application:
         pipeline.application.start(current)
 
 
 def _current(pipeline: Pipeline) -> Deployed | None:
     """What ``current`` leads to; where it leads nowhere, it is made to lead to what ran last."""
-    last, releases = pipeline.state.current, pipeline.releases
+    last, releases = pipeline.state.current, pipeline.stage.releases
     name = releases.current()
     if name is None and last and releases.path(last.directory).is_dir():
         releases.switch(last.directory)

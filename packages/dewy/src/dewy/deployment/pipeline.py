@@ -1,0 +1,280 @@
+"""The deployment, on one page: from a release that is wanted to a release that runs.
+
+fetch → verify → before-hooks → unpack → switch ``current`` → swap the process → after-hooks → report → prune
+
+What is about to happen is written into the state before it happens, so that a dewy which is killed knows where it was;
+:mod:`dewy.deployment.recovery` goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from dewy import events
+from dewy.archive import Limits, unpack
+from dewy.deployment.application import Application
+from dewy.deployment.attempt import Attempt, DeploymentFailed
+from dewy.deployment.rollback import RolledBack
+from dewy.deployment.stage import Stage, now
+from dewy.errors import ArtifactError, DewyError, StartError, as_dewy_error, from_os_error
+from dewy.fetch import Fetched, Fetcher
+from dewy.files import sweep
+from dewy.hooks import DeployHooks
+from dewy.host import host_name
+from dewy.runtime import Runtime
+from dewy.state import Deployed, Held, State
+from dewy.statefile import StateFile, StateKeeper
+from dewy.types import Deployment, Outcome, Release, Report, Result
+from dewy.waker import Interrupted
+
+__all__ = ["Pipeline"]
+
+
+class Pipeline:
+    """Deploys one release after another. Everything that changes on disk is changed from the deployer's thread.
+
+    Attributes:
+        application: What is deployed, if it is a process.
+        stage: Which release is current: on disk and in the state.
+        under_way: The present deployment, for those who look on from other threads; None between two.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        fetcher: Fetcher,
+        application: Application | None,
+        report: Callable[[Report], None],
+        state: State,
+    ) -> None:
+        self._settings, self._emit, self._waker = runtime.settings, runtime.emit, runtime.waker
+        self.application, self._fetcher, self._report = application, fetcher, report
+        self._hooks, self._host = DeployHooks(runtime), host_name()
+        file = StateFile(runtime.settings.state_directory, runtime.emit)
+        self.stage = Stage(runtime.settings.root, StateKeeper(file, state, runtime.emit), runtime.emit)
+        self.under_way: Attempt | None = None
+
+    @property
+    def state(self) -> State:
+        """What is known of this host."""
+        return self.stage.state
+
+    # ------------------------------------------------------------------------------------------- one deployment
+
+    def deploy(self, release: Release, reason: str) -> None:
+        """Deploys a release.
+
+        Raises:
+            DeploymentFailed: The version that ran before then serves on.
+            Interrupted: An operator asks for something while the artifact is fetched: nothing has happened yet.
+        """
+        attempt = self._attempt(release, self.stage.releases.new_name(now()))
+        with attempt.scope():
+            self._tell_start(attempt, reason)
+            self._go(attempt, lambda: self._carry_out(attempt))
+
+    def resume(self, deployed: Deployed) -> None:
+        """Takes up a deployment in which dewy was killed when ``current`` was switched, and nobody knew if it runs.
+
+        Raises DeploymentFailed; ``current`` then leads to the version before, which is not started yet.
+        """
+        release = Release(
+            version=deployed.version, artifact=deployed.artifact, url=deployed.url,
+            digests=(deployed.digest,), fingerprint=deployed.fingerprint, id=deployed.id,
+        )  # fmt: skip
+        attempt = self._attempt(release, deployed.directory, deployed.digest)
+        with attempt.scope():
+            self._emit(events.DEPLOYMENT_RESUMED, version=deployed.version, phase="switching")
+            self._go(attempt, lambda: self._swap(attempt))
+
+    def _go(self, attempt: Attempt, steps: Callable[[], None]) -> None:
+        self.under_way = attempt
+        try:
+            steps()
+        except Exception as error:
+            # also a fault of ours must leave everything as it was
+            raise self._fail(attempt, error) from error
+        except Interrupted:
+            self._emit(
+                events.DEPLOYMENT_INTERRUPTED, version=attempt.release.version, reason="an operator's command goes first"
+            )
+            raise
+        finally:
+            self.under_way = None
+
+    def _carry_out(self, attempt: Attempt) -> None:
+        with self._fetcher.fetch(attempt.release) as fetched:
+            if self._is_what_runs(attempt, fetched):
+                return
+            attempt.deployment = replace(attempt.deployment, digest=fetched.digest)
+            self._notice_other_bytes(attempt, fetched)
+            attempt.enter("before")
+            self._hooks.ask(attempt.deployment)
+            attempt.enter("unpack")
+            self._unpack(attempt, fetched)
+        attempt.enter("switch")
+        self.stage.switch(attempt.deployed(now()))
+        self._swap(attempt)
+
+    def _swap(self, attempt: Attempt) -> None:
+        attempt.enter("start")
+        if self.application:
+            self.application.swap(attempt.deployed(now()))
+        self._finish(attempt)
+
+    def _tell_start(self, attempt: Attempt, reason: str) -> None:
+        release = attempt.release
+        self._emit(
+            events.DEPLOYMENT_STARTED,
+            version=release.version, previous_version=attempt.deployment.previous_version or "nothing",
+            artifact=release.artifact, reason=reason, directory=attempt.deployment.directory.name,
+        )  # fmt: skip
+
+    def _attempt(self, release: Release, directory: str, digest: str = "") -> Attempt:
+        previous = self.state.current
+        deployment = Deployment(
+            version=release.version,
+            previous_version=previous.version if previous else "",
+            artifact=release.artifact,
+            digest=digest,
+            directory=self.stage.releases.path(directory),
+            root=self._settings.root,
+            command=self._settings.command,
+        )
+        return Attempt(release, deployment, previous, self._waker.monotonic)
+
+    def _is_what_runs(self, attempt: Attempt, fetched: Fetched) -> bool:
+        """Whether the same version was only published again: then the new listing is remembered, and that is all."""
+        current, release = self.state.current, attempt.release
+        if current is None or (current.version, current.digest) != (release.version, fetched.digest):
+            return False
+        self.stage.keeper.save(replace(self.state, current=replace(current, fingerprint=release.fingerprint)))
+        self._emit(events.ARTIFACT_UNCHANGED, version=release.version, artifact=release.artifact)
+        return True
+
+    def _notice_other_bytes(self, attempt: Attempt, fetched: Fetched) -> None:
+        """A version whose bytes have changed is refused where digests are required, else deployed with a warning."""
+        current, release = attempt.previous, attempt.release
+        if current is None or current.version != release.version or not current.digest:
+            return
+        if self._settings.verify == "required":
+            raise ArtifactError(
+                f"{release.artifact} of {release.version} is not what was deployed under that version: "
+                f"{fetched.digest} in place of {current.digest}",
+                "Publish it as a new version",
+            )
+        self._emit(
+            events.ARTIFACT_CHANGED,
+            version=release.version, artifact=release.artifact, digest=fetched.digest, previous_digest=current.digest,
+        )  # fmt: skip
+
+    def _unpack(self, attempt: Attempt, fetched: Fetched) -> None:
+        settings, name = self._settings, attempt.deployment.directory.name
+        limits = Limits(max_bytes=settings.max_size, max_members=settings.max_members)
+        began = self._waker.monotonic()
+        with self.stage.releases.incoming(name) as incoming:
+            unpacked = unpack(fetched.path, attempt.release.artifact, incoming, limits)
+        self._emit(
+            events.RELEASE_UNPACKED,
+            version=attempt.release.version, directory=name, members=unpacked.members, seconds=self._since(began),
+        )  # fmt: skip
+
+    def _finish(self, attempt: Attempt) -> None:
+        """The release runs: from here on nothing can fail the deployment."""
+        deployed = attempt.deployed(now())
+        self.stage.note(self.state.deployed(deployed), "finishing", deployed)
+        seconds = attempt.seconds
+        self._emit(
+            events.DEPLOYMENT_DONE,
+            version=deployed.version, previous_version=attempt.deployment.previous_version or "nothing", seconds=seconds,
+            artifact=deployed.artifact, digest=deployed.digest, directory=deployed.directory, **attempt.durations(),
+        )  # fmt: skip
+        attempt.enter("after")
+        self._hooks.follow(attempt.deployment, Result("deployed", seconds))
+        attempt.enter("report")
+        self._tell_registry(attempt.release, attempt.deployment.digest, None)
+        self.stage.settle()
+        self.prune()
+
+    # ------------------------------------------------------------------------------------------------- when it fails
+
+    def _fail(self, attempt: Attempt, error: Exception) -> DeploymentFailed:
+        """Everything back as it was; the version is held if it is its own fault that it does not start."""
+        cause = as_dewy_error(error, f"deploying {attempt.release.version}")
+        # a first version is not held: there is nothing better to serve, and its surroundings may come up yet
+        held = isinstance(cause, StartError) and attempt.previous is not None
+        if held:
+            self._hold(attempt, str(cause))
+        self.stage.revert(attempt.deployed(now()), attempt.previous)
+        outcome: Outcome = "vetoed" if attempt.phase == "before" else "failed"
+        self._hooks.follow(attempt.deployment, Result(outcome, attempt.seconds, str(cause)))
+        self._tell_registry(attempt.release, attempt.deployment.digest, str(cause))
+        return DeploymentFailed(attempt.phase, cause, held=held, attempt=attempt)
+
+    def _hold(self, attempt: Attempt, reason: str) -> None:
+        release, digest = attempt.release, attempt.deployment.digest
+        held = Held(
+            version=release.version, digest=digest, fingerprint=release.fingerprint, reason=reason,
+            at=now().isoformat(timespec="seconds"),
+        )  # fmt: skip
+        self.stage.note(self.state.hold(held), "failed", attempt.deployed(now()))
+        self.stage.tell_held(held)
+
+    # ---------------------------------------------------------------------------------------- before and in between
+
+    def prepare(self) -> None:
+        """Makes the directories and takes away what a killed dewy left. Raises DewyError when it cannot."""
+        try:
+            self._settings.state_directory.mkdir(mode=0o700, exist_ok=True)
+            sweep(self._settings.state_directory)
+            self.stage.releases.prepare()
+            self._fetcher.prepare()
+        except OSError as error:
+            raise from_os_error(error, f"preparing {self._settings.root}") from error
+
+    def prune(self) -> None:
+        """Removes releases beyond those that are kept, and tells the cache which artifacts are needed (R70, R45)."""
+        running = self.application.running() if self.application else ()
+        self._fetcher.pin(self.stage.prune(self._settings.keep_releases, running))
+
+    # ----------------------------------------------------------------------------------------------------- what is told
+
+    def tell_failure(self, failure: DeploymentFailed, retry_seconds: float | None = None) -> None:
+        """Says that a deployment has failed, what serves now, and what comes next."""
+        current, cause = self.state.current, failure.cause
+        output = "\n".join(cause.output) if isinstance(cause, StartError) else ""
+        retry = "it is tried again" if retry_seconds is None else f"it is tried again in {retry_seconds:.0f}s"
+        with failure.attempt.scope():
+            self._emit(
+                events.DEPLOYMENT_FAILED,
+                version=failure.attempt.release.version, error=str(failure), phase=failure.phase, output=output,
+                seconds=failure.attempt.seconds, digest=failure.attempt.deployment.digest,
+                previous_version=current.version if current else "",
+                keeps=f"{current.version} runs on" if current else "nothing runs",
+                next="it is on hold until the registry offers another" if failure.held else retry,
+                **failure.attempt.durations(),
+            )  # fmt: skip
+
+    def tell_registry_of(self, done: RolledBack) -> None:
+        """Reports a rollback as what it is to the fleet: this host runs that version now."""
+        back = done.release
+        release = Release(
+            version=back.version, artifact=back.artifact, url=back.url, fingerprint=back.fingerprint, id=back.id
+        )
+        self._tell_registry(release, back.digest, None)
+
+    def _tell_registry(self, release: Release, digest: str, error: str | None) -> None:
+        digests = tuple(dict.fromkeys((*([digest] if digest else []), *release.digests)))
+        release = replace(release, digests=digests)
+        report = Report(release=release, command=self._settings.command, host=self._host, at=now(), error=error)
+        try:
+            self._report(report)
+        except (DewyError, OSError) as problem:
+            self._emit(events.REPORT_FAILED, version=release.version, error=str(problem))
+        else:
+            self._emit(events.REPORT_DONE, version=release.version)
+
+    def _since(self, began: float) -> float:
+        return round(self._waker.monotonic() - began, 3)
