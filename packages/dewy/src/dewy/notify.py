@@ -80,8 +80,8 @@ def _number(value: FieldValue) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-_VITAL = frozenset({"deployment.done", "registry.recovered", "application.recovered"})
-"""What a quiet notifier tells beside errors: that something was deployed, or works again (R52)."""
+_VITAL = frozenset({"deployment.done", "rollback.done", "registry.recovered", "application.recovered"})
+"""What a quiet notifier tells beside errors: that something was deployed or rolled back, or works again (R52)."""
 
 
 class ErrorLimit:

@@ -1,7 +1,8 @@
 """No secret leaves dewy: every text that people or programs see goes through the one :class:`Redactor`.
 
 Secrets are told to it by name (a URL's password, a token that a backend took from the environment); those that stand in
-the environment under a name that says so are known from the start, because an application or a hook may print them.
+the environment under a name that says so, or as the password of a URL, are known from the start, because an application or
+a hook may print them.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from dewy.urls import HIDDEN
 
 __all__ = ["Redactor"]
 
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW(OR)?D|PASSPHRASE|PRIVATE_KEY|API_?KEY|CREDENTIAL", re.IGNORECASE)
+_PASSWORD_IN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#:\s]*:(?P<password>[^/?#\s]+)@")
 # Shorter values are as likely to be a word of a sentence; a name in the environment is only a hint that it is a secret.
 _SHORTEST_TOLD = 3
 _SHORTEST_GUESSED = 8
@@ -31,6 +33,8 @@ class Redactor:
         for name, value in (environ or {}).items():
             if _SECRET_NAME.search(name) and len(value) >= _SHORTEST_GUESSED and "/" not in value[:1]:
                 self.add(value)
+            for url in _PASSWORD_IN_URL.finditer(value):  # of a proxy, of a database
+                self.add(url["password"], unquote(url["password"]))
 
     def add(self, *values: str) -> None:
         """From now on these are replaced, also in their percent-encoded form. Very short values are passed over."""

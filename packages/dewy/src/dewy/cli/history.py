@@ -130,7 +130,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
 def _why(entry: Entry) -> str:
     if entry.event == "deployment.done":
         return ", ".join(_phases(entry))
-    for name in ("error", "how", "reason", "hook"):
+    for name in ("error", "how", "reason", "hook", "next"):
         if text := entry.field_text(name):
             return one_line(text)
     return one_line(entry.text)

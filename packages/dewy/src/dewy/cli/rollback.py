@@ -22,8 +22,8 @@ __all__ = ["command"]
 def command(version: str | None, directory: Path, as_json: bool) -> None:
     """Go back at once to the version before, or to VERSION, among those kept on disk.
 
-    The registry is not asked. The version that is left goes on hold, so that it is not deployed again; a newer one is, when
-    it appears. Where no dewy runs, the next one starts with the version that was gone back to.
+    The registry is not asked. The version that is left goes on hold, so that it is not deployed again; another one is, when
+    the registry offers it. Where no dewy runs, the next one starts with the version that was gone back to.
     """
 
     def offline(operations: Operations) -> dict[str, Any]:
@@ -37,4 +37,4 @@ def command(version: str | None, directory: Path, as_json: bool) -> None:
     runs = "runs again" if running else "is current again; no dewy runs here, the next one starts with it"
     click.echo(f"{done['version']} {runs} ({done['seconds']:g}s).")
     left = done["previous_version"]
-    click.echo(f"{left} is on hold until another version appears, or: dewy unhold {left}")
+    click.echo(f"{left} is on hold until: dewy unhold {left}. Another version is deployed when the registry offers one.")

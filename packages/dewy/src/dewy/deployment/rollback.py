@@ -161,7 +161,7 @@ class Rollback:
             events.ROLLBACK_DONE,
             version=release.version, previous_version=left.version, seconds=done.seconds, artifact=release.artifact,
             digest=release.digest, directory=release.directory,
-            next=f"{left.version} is on hold until the registry offers another version",
+            next=f"{left.version} is on hold; another version is deployed when the registry offers one",
         )  # fmt: skip
 
     def _undo(self, target: Deployed, left: Deployed, state: State) -> None:
