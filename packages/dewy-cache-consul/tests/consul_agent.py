@@ -14,8 +14,6 @@ import http.client
 import json
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -25,7 +23,10 @@ from typing import Any
 
 import pytest
 
-__all__ = ["Agent", "binary_or_skip", "free_port", "start_agent"]
+import server_processes
+from server_processes import free_port
+
+__all__ = ["Agent", "binary_or_skip", "start_agent"]
 
 _STARTS_WITHIN = 30.0
 _POLL = 0.02
@@ -38,13 +39,6 @@ def binary_or_skip() -> str:
         if name and os.access(name, os.X_OK):
             return name
     pytest.skip("no Consul here: install it so that consul is on PATH, or set DEWY_TEST_CONSUL to the program's path")
-
-
-def free_port() -> int:
-    """A port that nobody has now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class Agent:
@@ -76,29 +70,27 @@ class Agent:
 
     def start(self) -> None:
         """Starts it and waits until it leads its cluster of one."""
+        deadline = time.monotonic() + _STARTS_WITHIN
+        self.process = self._spawn()
+        while not self._leads():
+            assert time.monotonic() < deadline, f"the agent does not start:\n{self._last_words()}"
+            if self.process.poll() is not None:  # somebody may have been quicker to take one of its ports
+                self.process = self._spawn()
+            time.sleep(_POLL)
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
         # The other ports are its own and nobody's address, so they are new each time: an old one may linger.
         ports = {"http": self.port, "dns": -1, "grpc": -1, "serf_wan": -1, "serf_lan": free_port(), "server": free_port()}
         ports |= self._more.get("ports", {})
         self._file.write_text(json.dumps(self._more | {"ports": ports, "disable_update_check": True}))
-        command = [
-            self._binary,
-            "agent",
-            "-dev",
-            "-bind",
-            "127.0.0.1",
-            "-client",
-            "127.0.0.1",
-            "-config-file",
-            str(self._file),
-        ]
+        command = [self._binary, "agent", "-dev", "-bind", "127.0.0.1", "-client", "127.0.0.1"]
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        deadline = time.monotonic() + _STARTS_WITHIN
-        while not self._leads():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                raise RuntimeError(f"the agent does not start:\n{self._log.read_text(errors='replace')[-2000:]}")
-            time.sleep(_POLL)
+            return subprocess.Popen(
+                [*command, "-config-file", str(self._file)], stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
+
+    def _last_words(self) -> str:
+        return self._log.read_text(errors="replace")[-2000:]
 
     def stop(self) -> None:
         """Ends it at once, as a power cut would."""
@@ -110,12 +102,12 @@ class Agent:
     def freeze(self) -> None:
         """It takes connections, as the kernel does for it, and never answers."""
         assert self.process
-        os.kill(self.process.pid, signal.SIGSTOP)
+        server_processes.freeze(self.process)
 
     def thaw(self) -> None:
         """It goes on."""
         assert self.process
-        os.kill(self.process.pid, signal.SIGCONT)
+        server_processes.thaw(self.process)
 
     def ask(self, method: str, path: str, body: bytes | None = None, token: str = "") -> tuple[int, bytes]:
         """Sends it a request, by a client of its own: status and body."""

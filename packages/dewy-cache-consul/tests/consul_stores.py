@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 
-from dewy.errors import CacheError
-from dewy.testing.failures import fails_well
 from dewy.urls import parse_url
 from dewy_cache_consul.agent import Agent
 from dewy_cache_consul.client import Client
 from dewy_cache_consul.plugin import CACHE
 from dewy_cache_consul.store import ConsulStore
 
-__all__ = ["agent_of", "failure_of", "store_of"]
+__all__ = ["agent_of", "store_of"]
 
 
 def agent_of(url: str, environ: Mapping[str, str] | None = None) -> Agent:
@@ -23,19 +21,3 @@ def agent_of(url: str, environ: Mapping[str, str] | None = None) -> Agent:
 def store_of(url: str, environ: Mapping[str, str] | None = None) -> ConsulStore:
     """The store that a URL names."""
     return ConsulStore(Client(agent_of(url, environ), lambda token: token))
-
-
-def failure_of(call: Callable[[], object], *, within: float = 10, secrets: Iterable[str] = ()) -> CacheError:
-    """What a call raises: in time, usable, without a secret."""
-    caught: list[CacheError] = []
-
-    def keep() -> None:
-        try:
-            call()
-        except CacheError as error:
-            caught.append(error)
-            raise
-
-    with fails_well(CacheError, within=within, secrets=secrets):
-        keep()
-    return caught[0]

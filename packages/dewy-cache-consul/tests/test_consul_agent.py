@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 import trustme
 
-from consul_agent import free_port, start_agent
-from consul_stores import agent_of, failure_of, store_of
+from consul_agent import start_agent
+from consul_stores import agent_of, store_of
 from dewy.errors import UsageError
 from dewy.urls import parse_url
 from dewy_cache_consul.agent import prefix_of
+from dewy_cache_consul.keys import encode_key
 from dewy_cache_consul.plugin import CACHE
+from server_processes import free_port
+from store_checks import failure_of
 
 
 @pytest.mark.parametrize(
@@ -55,9 +58,18 @@ def test_what_cannot_be_used_is_refused(url: str, environ: Mapping[str, str], re
         agent_of(url, environ)
 
 
-@pytest.mark.parametrize(("path", "prefix"), [("", "dewy/"), ("/", "dewy/"), ("/a/b/", "a/b/")])
+@pytest.mark.parametrize(
+    ("path", "prefix"), [("", "dewy/"), ("/", "dewy/"), ("/a/b/", "a/b/"), ("/my.app-1_x/1.2", "my.app-1_x/1.2/")]
+)
 def test_prefix(path: str, prefix: str) -> None:
-    assert prefix_of(parse_url(f"consul://h{path}", CACHE.options)) == prefix
+    """It is written as it is, as an ACL rule names it."""
+    assert prefix_of(parse_url(f"consul://h{path}", CACHE.options)) == prefix == encode_key(prefix)
+
+
+@pytest.mark.parametrize("path", ["/a..b", "/.a", "/a.", "/a/../b", "/a//b", "/a b", "/ä", "/a,b"])
+def test_prefix_that_would_be_written_otherwise_is_refused(path: str) -> None:
+    with pytest.raises(UsageError, match="prefix"):
+        prefix_of(parse_url(f"consul://h{path}", CACHE.options))
 
 
 def test_token_of_the_url_counts_first() -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-import consul_stores
-from consul_agent import Agent, free_port, start_agent
-from consul_proxy import Proxy
+import store_checks
+from consul_agent import Agent, start_agent
 from consul_stores import store_of
 from dewy.errors import CacheError
 from dewy_cache_consul import store as store_module
 from dewy_cache_consul.store import ConsulStore
+from server_processes import free_port
+from store_checks import SOON
+from tcp_proxy import Proxy
 
 TOKEN = "5ec4e7ed-0000-4000-8000-token0f0test"
 
@@ -32,7 +35,7 @@ CALLS: tuple[Callable[[ConsulStore], object], ...] = (
 def failure_of(call: Callable[[ConsulStore], object], url: str, within: float = 10) -> CacheError:
     """With a token in the URL, which must not be in the error."""
     store = store_of(f"{url}/dewy?token={TOKEN}")
-    return consul_stores.failure_of(lambda: call(store), within=within, secrets=[TOKEN])
+    return store_checks.failure_of(lambda: call(store), within=within, secrets=[TOKEN])
 
 
 def answer(status: str, body: str = "", headers: str = "X-Consul-Index: 7\r\n") -> bytes:
@@ -44,7 +47,7 @@ def answer(status: str, body: str = "", headers: str = "X-Consul-Index: 7\r\n") 
 
 @pytest.mark.parametrize("call", CALLS)
 def test_nobody_there(call: Callable[[ConsulStore], object]) -> None:
-    error = failure_of(call, f"consul://127.0.0.1:{free_port()}", within=2)
+    error = failure_of(call, f"consul://127.0.0.1:{free_port()}", within=SOON)
     assert "connection refused" in error.message
     assert "127.0.0.1" in error.message
     assert error.hint
@@ -60,7 +63,7 @@ def test_agent_that_never_answers(call: Callable[[ConsulStore], object], monkeyp
     """It takes the connection, and that is all."""
     monkeypatch.setattr(store_module, "_PATIENCE", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        error = failure_of(call, f"consul://127.0.0.1:{silent.getsockname()[1]}", within=2)
+        error = failure_of(call, f"consul://127.0.0.1:{silent.getsockname()[1]}", within=SOON)
     assert "no answer in time" in error.message
 
 
@@ -70,7 +73,7 @@ def test_agent_that_drips(agent: Agent, call: Callable[[ConsulStore], object], m
     monkeypatch.setattr(store_module, "_PATIENCE", 0.6)
     with Proxy(agent.port) as proxy:
         proxy.trickle = 0.05
-        assert "no answer in time" in failure_of(call, proxy.url, within=3).message
+        assert "no answer in time" in failure_of(call, f"consul://{proxy.address}", within=SOON).message
 
 
 def test_calls_are_bounded_to_ten_seconds() -> None:
@@ -84,13 +87,13 @@ def test_frozen_agent_recovers(own_agent: Agent, monkeypatch: pytest.MonkeyPatch
     store.set("a", b"x")
     own_agent.freeze()
     for call in CALLS:
-        consul_stores.failure_of(lambda call=call: call(store), within=3)
+        store_checks.failure_of(lambda call=call: call(store), within=SOON)
     own_agent.thaw()
     monkeypatch.undo()
     store.set("b", b"again")  # "a" it may remove only now, for it was asked to
     assert store.get("b") == b"again"
     own_agent.stop()
-    assert "refused" in consul_stores.failure_of(lambda: store.get("a"), within=2).message
+    assert "refused" in store_checks.failure_of(lambda: store.get("a"), within=SOON).message
     own_agent.start()
     assert store.get("a") is None
     assert store.compare_and_set("a", None, b"y")
@@ -102,7 +105,7 @@ def test_frozen_agent_recovers(own_agent: Agent, monkeypatch: pytest.MonkeyPatch
 def test_idle_connection_that_was_closed_is_no_error(agent: Agent, prefix: str) -> None:
     """Agents close what is idle; a new one is made, and comparing and setting is not lost by it either."""
     with Proxy(agent.port) as proxy:
-        store = store_of(proxy.url)
+        store = store_of(f"consul://{proxy.address}")
         for number in range(3):
             store.set(f"{prefix}/{number}", b"x")
             proxy.hang_up()
@@ -114,7 +117,7 @@ def test_idle_connection_that_was_closed_is_no_error(agent: Agent, prefix: str) 
 
 def test_connections_are_kept(agent: Agent, prefix: str) -> None:
     with Proxy(agent.port) as proxy:
-        store = store_of(proxy.url)
+        store = store_of(f"consul://{proxy.address}")
         for _ in range(20):
             store.set(prefix, b"x" * 100_000)
             assert store.get(prefix) == b"x" * 100_000
@@ -126,13 +129,13 @@ def test_answer_that_is_cut_off_is_never_a_value(agent: Agent, store: ConsulStor
     """Tried once more, and an error then."""
     store.set(prefix, b"value " * 20_000)
     with Proxy(agent.port) as proxy:
-        proxy.cut_when = lambda _request, _answer: end
-        error = consul_stores.failure_of(lambda: store_of(proxy.url).get(prefix), within=5)
+        proxy.cut_when = lambda _answer: end
+        error = store_checks.failure_of(lambda: store_of(f"consul://{proxy.address}").get(prefix), within=SOON)
         assert "ended before" in error.message
         assert proxy.connections == 2
         cut = iter([end])
-        proxy.cut_when = lambda _request, _answer: next(cut, None)
-        assert store_of(proxy.url).get(prefix) == b"value " * 20_000
+        proxy.cut_when = lambda _answer: next(cut, None)
+        assert store_of(f"consul://{proxy.address}").get(prefix) == b"value " * 20_000
 
 
 @pytest.mark.parametrize("value", [b"mine", None])
@@ -142,17 +145,32 @@ def test_change_whose_answer_is_lost_is_sent_once(
     """It may have been done or not, which the error says; here it was."""
     store.set(prefix, b"old")
     with Proxy(agent.port) as proxy:
-        proxy.cut_when = lambda _request, _answer: 0 if b"PUT /v1/" in b"".join(proxy.requests) else None
-        error = consul_stores.failure_of(lambda: store_of(proxy.url).compare_and_set(prefix, b"old", value), within=5)
+        proxy.cut_when = lambda _answer: 0 if b"PUT /v1/" in b"".join(proxy.requests) else None
+        error = store_checks.failure_of(
+            lambda: store_of(f"consul://{proxy.address}").compare_and_set(prefix, b"old", value), within=SOON
+        )
         assert "may have been done or not" in error.message
         assert sum(b"PUT /v1/" in request for request in proxy.requests) == 1
     assert store.get(prefix) == value
 
 
+def test_plain_change_whose_answer_is_lost_is_sent_again(agent: Agent, store: ConsulStore, prefix: str) -> None:
+    with Proxy(agent.port) as proxy:
+        through = store_of(f"consul://{proxy.address}")
+        cuts = iter([0])
+        proxy.cut_when = lambda _answer: next(cuts, None)
+        through.set(prefix, b"x")
+        assert store.get(prefix) == b"x"
+        cuts = iter([0])
+        through.delete(prefix)
+        assert store.get(prefix) is None
+        assert [sum(method in request for request in proxy.requests) for method in (b"PUT /v1/", b"DELETE /v1/")] == [2, 2]
+
+
 def test_last_answer_on_a_connection_is_read() -> None:
     """As gateways give it: each answer closes."""
     with Proxy(0, answer("200 OK", "value", "X-Consul-Index: 7\r\nConnection: close\r\n")) as proxy:
-        store = store_of(proxy.url)
+        store = store_of(f"consul://{proxy.address}")
         assert [store.get("a"), store.get("a")] == [b"value", b"value"]
         assert proxy.connections == 2
 
@@ -164,7 +182,7 @@ def test_value_set_again_and_again_is_not_replaced(monkeypatch: pytest.MonkeyPat
         words = {b"GET ": answer("200 OK", entry), b"PUT ": answer("200 OK", "false")}
         # a body comes with its request, by itself, or with the next request
         proxy.answers = lambda piece: next((words[method] for method in words if method in piece), b"")
-        assert not store_of(proxy.url).compare_and_set("a", b"old", b"new")
+        assert not store_of(f"consul://{proxy.address}").compare_and_set("a", b"old", b"new")
         sent = b"".join(proxy.requests)
         assert sent.count(b"PUT ") == sent.count(b"GET ") == store_module._ATTEMPTS
 
@@ -192,7 +210,7 @@ def test_stranger_is_not_believed(
     """Above all its 404 is not "there is no value"."""
     monkeypatch.setattr(store_module, "_PATIENCE", 0.5)
     with Proxy(0, words) as proxy:
-        error = failure_of(call, proxy.url, within=3)
+        error = failure_of(call, f"consul://{proxy.address}", within=SOON)
     assert "no Consul agent" in error.message or "no answer in time" in error.message
     assert error.hint
 
@@ -214,20 +232,37 @@ def test_stranger_is_not_believed(
 @pytest.mark.parametrize("call", CALLS)
 def test_refusals_are_told(call: Callable[[ConsulStore], object], words: bytes, reason: str, hint: str) -> None:
     with Proxy(0, words) as proxy:
-        error = failure_of(call, proxy.url, within=3)
+        error = failure_of(call, f"consul://{proxy.address}", within=SOON)
     assert reason in error.message
     assert hint in error.hint
 
 
 # ---------------------------------------------------------------------------------------------------------------- rights
 
-POLICY = """{"Name": "dewy", "Rules": "key_prefix \\"dewy/\\" { policy = \\"write\\" }"}"""
-READ_ONLY = """{"Name": "reader", "Rules": "key_prefix \\"dewy/\\" { policy = \\"read\\" }"}"""
+
+@pytest.mark.parametrize(("status", "body"), [("200 OK", '["dewy/a"]'), ("404 Not Found", "")])
+def test_list_that_lacks_keys_is_an_error(status: str, body: str) -> None:
+    """Agents since 1.11 say that they have left out what the token may not read."""
+    headers = "X-Consul-Index: 7\r\nX-Consul-Results-Filtered-By-Acls: true\r\n"
+    with Proxy(0, answer(status, body, headers)) as proxy:
+        error = failure_of(lambda store: store.keys("dewy/"), f"consul://{proxy.address}")
+    assert "may not read all keys" in error.message
+    assert "key_prefix" in error.hint
 
 
-def token_with(agent: Agent, policy: str, name: str) -> str:
-    """A new token that has just this policy."""
-    assert agent.ask("PUT", "/v1/acl/policy", policy.encode(), TOKEN)[0] == 200
+README = Path(__file__).parent.parent / "README.md"
+
+
+def rules() -> str:
+    """The policy of the README."""
+    found = re.search(r"^```hcl\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
+    assert found
+    return found[1]
+
+
+def token_with(agent: Agent, rules: str, name: str) -> str:
+    """A new token that has just these rights."""
+    assert agent.ask("PUT", "/v1/acl/policy", json.dumps({"Name": name, "Rules": rules}).encode(), TOKEN)[0] == 200
     status, body = agent.ask("PUT", "/v1/acl/token", json.dumps({"Policies": [{"Name": name}]}).encode(), TOKEN)
     assert status == 200, body
     return str(json.loads(body)["SecretID"])
@@ -237,7 +272,7 @@ def test_rights(tmp_path: Path) -> None:
     """The documented policy is enough for everything, and what is missing is told without the token."""
     acl = {"enabled": True, "default_policy": "deny", "tokens": {"master": TOKEN}}
     with start_agent(tmp_path, {"acl": acl, "primary_datacenter": "dc1"}) as agent:
-        token = token_with(agent, POLICY, "dewy")
+        token = token_with(agent, rules(), "dewy")
         file = tmp_path / "token"
         file.write_text(f"{token}\n")
         for environ in ({"CONSUL_HTTP_TOKEN": token}, {"CONSUL_HTTP_TOKEN_FILE": str(file)}):
@@ -249,11 +284,11 @@ def test_rights(tmp_path: Path) -> None:
             assert store.watch("dewy/~a", b"x", 2) == b"y"
             assert store.compare_and_set("dewy/~a", b"y", None)
             store.delete("dewy/~a")
-            error = consul_stores.failure_of(lambda store=store: store.set("other/a", b"x"), secrets=[token])
+            error = store_checks.failure_of(lambda store=store: store.set("other/a", b"x"), secrets=[token])
             assert "does not allow" in error.message
         store.set("dewy/a", b"x")
 
-        reader = token_with(agent, READ_ONLY, "reader")
+        reader = token_with(agent, rules().replace("write", "read"), "reader")
         store = store_of(f"{agent.url}/dewy?token={reader}")
         assert store.get("dewy/a") == b"x"
         for call in (
@@ -262,14 +297,14 @@ def test_rights(tmp_path: Path) -> None:
             lambda: store.compare_and_set("dewy/a", b"x", b"y"),
             lambda: store.compare_and_set("dewy/a", b"x", None),
         ):
-            error = consul_stores.failure_of(call, secrets=[reader])
+            error = store_checks.failure_of(call, secrets=[reader])
             assert "does not allow" in error.message
             assert "key_prefix" in error.hint
 
         stranger = store_of(f"{agent.url}/dewy?token=00000000-0000-4000-8000-000000000000")
-        assert "know the ACL token" in consul_stores.failure_of(lambda: stranger.get("dewy/a")).message
+        assert "know the ACL token" in store_checks.failure_of(lambda: stranger.get("dewy/a")).message
         file.write_text("two words")
         renewed = store_of(agent.url, {"CONSUL_HTTP_TOKEN_FILE": str(file)})
-        assert str(file) in consul_stores.failure_of(lambda: renewed.get("dewy/a")).message
+        assert str(file) in store_checks.failure_of(lambda: renewed.get("dewy/a")).message
         file.write_text(token)
         assert renewed.get("dewy/a") == b"x"

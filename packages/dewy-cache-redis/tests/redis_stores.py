@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 
-from dewy.errors import CacheError
-from dewy.testing.failures import fails_well
 from dewy.urls import parse_url
 from dewy_cache_redis.connection import Connections
 from dewy_cache_redis.plugin import CACHE
 from dewy_cache_redis.store import RedisStore
 from dewy_cache_redis.target import Target
 
-__all__ = ["failure_of", "store_of", "target_of"]
+__all__ = ["store_of", "target_of"]
 
 
 def target_of(url: str, environ: Mapping[str, str] | None = None) -> Target:
@@ -23,19 +21,3 @@ def target_of(url: str, environ: Mapping[str, str] | None = None) -> Target:
 def store_of(url: str, environ: Mapping[str, str] | None = None) -> RedisStore:
     """The store that a URL names."""
     return RedisStore(Connections(target_of(url, environ)), str(parse_url(url, CACHE.options, kind="cache")))
-
-
-def failure_of(call: Callable[[], object], *, within: float = 10, secrets: Iterable[str] = ()) -> CacheError:
-    """What a call raises: in time, usable, without a secret."""
-    caught: list[CacheError] = []
-
-    def keep() -> None:
-        try:
-            call()
-        except CacheError as error:
-            caught.append(error)
-            raise
-
-    with fails_well(CacheError, within=within, secrets=secrets):
-        keep()
-    return caught[0]

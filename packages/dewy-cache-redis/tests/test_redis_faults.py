@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-import redis_stores
+import store_checks
 from dewy.errors import CacheError
 from dewy_cache_redis.store import RedisStore
-from redis_proxy import Proxy, wait_until
-from redis_server import RedisServer, free_port
+from redis_server import RedisServer
 from redis_stores import store_of
+from server_processes import free_port, wait_until
+from store_checks import SOON
+from tcp_proxy import Proxy
 
 PASSWORD = "s3cret-password-of-the-test"
 
@@ -32,37 +33,7 @@ CALLS: tuple[Callable[[RedisStore], object], ...] = (
 
 
 def failure_of(call: Callable[[RedisStore], object], store: RedisStore, within: float = 10) -> CacheError:
-    return redis_stores.failure_of(lambda: call(store), within=within, secrets=[PASSWORD])
-
-
-@pytest.fixture
-def stranger() -> Iterator[Callable[[bytes | None], int]]:
-    """Makes a server that says the same to everybody, or nothing; gives its port."""
-    listeners: list[socket.socket] = []
-
-    def serve(words: bytes | None) -> int:
-        listener = socket.create_server(("127.0.0.1", 0))
-        listeners.append(listener)
-
-        def answer(client: socket.socket) -> None:
-            with closing(client), suppress(OSError):
-                while client.recv(4096):
-                    if words is not None:
-                        client.sendall(words)
-
-        def accept() -> None:
-            with suppress(OSError):
-                while True:
-                    threading.Thread(target=answer, args=(listener.accept()[0],), daemon=True).start()
-
-        threading.Thread(target=accept, daemon=True).start()
-        return int(listener.getsockname()[1])
-
-    yield serve
-    for listener in listeners:
-        with suppress(OSError):
-            listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
+    return store_checks.failure_of(lambda: call(store), within=within, secrets=[PASSWORD])
 
 
 # ----------------------------------------------------------------------------------------------------- not there, not well
@@ -70,7 +41,7 @@ def stranger() -> Iterator[Callable[[bytes | None], int]]:
 
 @pytest.mark.parametrize("call", CALLS)
 def test_nobody_there(call: Callable[[RedisStore], object]) -> None:
-    error = failure_of(call, store_of(f"redis://:{PASSWORD}@127.0.0.1:{free_port()}"), within=2)
+    error = failure_of(call, store_of(f"redis://:{PASSWORD}@127.0.0.1:{free_port()}"), within=SOON)
     assert "Connection refused" in error.message
     assert "127.0.0.1" in error.message
 
@@ -107,8 +78,8 @@ def test_frozen_server_is_given_up_in_time(own_server: RedisServer) -> None:
     assert len(took) == len(threads)
     assert max(took) < 10
     own_server.thaw()
-    old.set("a", b"y")
-    assert old.get("a") == b"y"
+    old.set("b", b"again")  # "a" it may set or remove only now, for it was asked to
+    assert old.get("b") == b"again"
 
 
 def test_server_that_trickles_is_given_up_in_time(server: RedisServer, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +88,7 @@ def test_server_that_trickles_is_given_up_in_time(server: RedisServer, prefix: s
     store_of(server.url).set(prefix, b"x" * 1000)
     with Proxy(server.port) as proxy:
         proxy.trickle = 0.1
-        error = failure_of(lambda store: store.get(prefix), store_of(f"redis://127.0.0.1:{proxy.port}"), within=2)
+        error = failure_of(lambda store: store.get(prefix), store_of(f"redis://{proxy.address}"), within=SOON)
     assert "in time" in error.message
 
 
@@ -137,11 +108,11 @@ def test_connection_that_died_in_silence_is_made_anew(
 ) -> None:
     """One that was idle is tried out first, so that a claim does not end in uncertainty."""
     monkeypatch.setattr("dewy_cache_redis.links._CHECK_AFTER", 0.01)
-    monkeypatch.setattr("dewy_cache_redis.connection._PONG", 0.3)
     with Proxy(server.port) as proxy:
-        store = store_of(f"redis://127.0.0.1:{proxy.port}")
+        store = store_of(f"redis://{proxy.address}")
         store.get(prefix)
         proxy.mute()
+        monkeypatch.setattr("dewy_cache_redis.connection._PONG", 0.3)  # it comes never: before, it had time to
         time.sleep(0.02)  # idle for longer than what was set above
         assert store.compare_and_set(prefix, None, b"x")
         assert proxy.connections == 2
@@ -155,7 +126,7 @@ def test_answer_cut_off_is_asked_for_again(server: RedisServer, prefix: str) -> 
     value = b"v" * 5000
     store_of(server.url).set(prefix, value)
     with Proxy(server.port) as proxy:
-        store = store_of(f"redis://127.0.0.1:{proxy.port}")
+        store = store_of(f"redis://{proxy.address}")
         cuts = iter([100])
         proxy.cut_when = lambda piece: next(cuts, None) if piece.startswith(b"$5000") else None
         assert store.get(prefix) == value
@@ -169,7 +140,7 @@ def test_lost_answer_of_a_claim_is_an_error(server: RedisServer, prefix: str) ->
     """It was done and must not be said to have failed for somebody else's sake; nor be done twice."""
     store = store_of(server.url)
     with Proxy(server.port) as proxy:
-        through = store_of(f"redis://127.0.0.1:{proxy.port}")
+        through = store_of(f"redis://{proxy.address}")
         through.get(prefix)
         proxy.cut_when = lambda piece: 0 if piece == b":1\r\n" else None
         failure_of(lambda store: store.compare_and_set(prefix, None, b"mine"), through)
@@ -178,11 +149,28 @@ def test_lost_answer_of_a_claim_is_an_error(server: RedisServer, prefix: str) ->
     assert store.get(prefix) == b"mine"
 
 
-def test_answer_without_end_is_given_up(stranger: Callable[[bytes | None], int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_answer_of_a_plain_change_is_asked_for_again(server: RedisServer, prefix: str) -> None:
+    store = store_of(server.url)
+    with Proxy(server.port) as proxy:
+        through = store_of(f"redis://{proxy.address}")
+        through.get(prefix)
+        cuts = iter([0])
+        proxy.cut_when = lambda piece: next(cuts, None) if piece == b"+OK\r\n" else None
+        through.set(prefix, b"x")
+        assert store.get(prefix) == b"x"
+        cuts = iter([0])
+        proxy.cut_when = lambda piece: next(cuts, None) if piece.startswith(b":") else None
+        through.delete(prefix)
+        assert store.get(prefix) is None
+        sent = b"".join(proxy.requests)
+        assert [sent.count(command) for command in (b"SET\r\n$", b"DEL\r\n$")] == [2, 2]
+
+
+def test_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before it has filled the memory."""
     monkeypatch.setattr("dewy_cache_redis.bounds._MOST_BYTES", 1 << 20)
-    port = stranger(b"$99999999999\r\n" + b"x" * (4 << 20))
-    error = failure_of(CALLS[0], store_of(f"redis://127.0.0.1:{port}"), within=5)
+    with Proxy(0, b"$99999999999\r\n" + b"x" * (4 << 20)) as stranger:
+        error = failure_of(CALLS[0], store_of(f"redis://{stranger.address}"), within=SOON)
     assert "far too large" in error.message
 
 
@@ -200,11 +188,12 @@ def test_answer_without_end_is_given_up(stranger: Callable[[bytes | None], int],
     ],
     ids=["http", "smtp", "ssh", "tls", "blank", "no number", "nested", "no text"],
 )
-def test_stranger_on_the_port(stranger: Callable[[bytes | None], int], words: bytes) -> None:
+def test_stranger_on_the_port(words: bytes) -> None:
     """Whatever it says, and to whatever it is said: no call takes it for an answer."""
-    store = store_of(f"redis://:{PASSWORD}@127.0.0.1:{stranger(words)}")
-    for call in CALLS:
-        failure_of(call, store)
+    with Proxy(0, words) as stranger:
+        store = store_of(f"redis://:{PASSWORD}@{stranger.address}")
+        for call in CALLS:
+            failure_of(call, store)
 
 
 # ------------------------------------------------------------------------------------------------------------- refusals
@@ -303,16 +292,16 @@ def test_key_of_another_program(server: RedisServer, prefix: str) -> None:
         (b"-ERR something new. \x1b[31m", "something new"),
     ],
 )
-def test_refusals_of_a_server_in_trouble(stranger: Callable[[bytes | None], int], words: bytes, says: str) -> None:
+def test_refusals_of_a_server_in_trouble(words: bytes, says: str) -> None:
     """As the servers word them."""
-    port = stranger(words + b"\r\n")
-    error = failure_of(CALLS[4], store_of(f"redis://127.0.0.1:{port}"))
+    with Proxy(0, words + b"\r\n") as stranger:
+        error = failure_of(CALLS[4], store_of(f"redis://{stranger.address}"))
     assert says in error.message
     assert "\x1b" not in error.message
 
 
-def test_password_that_a_server_repeats_is_not_shown(stranger: Callable[[bytes | None], int]) -> None:
+def test_password_that_a_server_repeats_is_not_shown() -> None:
     """One without AUTH quotes what came after the command."""
-    port = stranger(f"-ERR unknown command `AUTH`, with args beginning with: `{PASSWORD}`, \r\n".encode())
-    error = failure_of(CALLS[0], store_of(f"redis://:{PASSWORD}@127.0.0.1:{port}"))
+    with Proxy(0, f"-ERR unknown command `AUTH`, with args beginning with: `{PASSWORD}`, \r\n".encode()) as stranger:
+        error = failure_of(CALLS[0], store_of(f"redis://:{PASSWORD}@{stranger.address}"))
     assert "lacks a command" in error.message

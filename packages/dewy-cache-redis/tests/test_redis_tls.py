@@ -11,9 +11,9 @@ import trustme
 
 from dewy.errors import CacheError
 from dewy_cache_redis.store import RedisStore
-from redis_proxy import Proxy
 from redis_server import RedisServer
 from redis_stores import store_of
+from tcp_proxy import Proxy
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def serving(certificate: trustme.LeafCert, clients_of: trustme.CA | None = None)
 @pytest.fixture
 def proxy(server: RedisServer, authority: trustme.CA) -> Iterator[Proxy]:
     """TLS before the server, with a right certificate: neither server program is built with TLS."""
-    with Proxy(server.port, serving(authority.issue_cert("localhost", "127.0.0.1"))) as proxy:
+    with Proxy(server.port, context=serving(authority.issue_cert("localhost", "127.0.0.1"))) as proxy:
         yield proxy
 
 
@@ -73,12 +73,12 @@ def test_unknown_authority(proxy: Proxy) -> None:
 
 def test_authority_of_the_url_stands_for_all(server: RedisServer, ca: Path) -> None:
     """With one named, another is not believed."""
-    with Proxy(server.port, serving(trustme.CA().issue_cert("localhost"))) as proxy:
+    with Proxy(server.port, context=serving(trustme.CA().issue_cert("localhost"))) as proxy:
         assert "not signed by" in refused(store_of(f"rediss://localhost:{proxy.port}?ca={ca}")).message
 
 
 def test_certificate_for_another_name(server: RedisServer, authority: trustme.CA, ca: Path) -> None:
-    with Proxy(server.port, serving(authority.issue_cert("other.example.com"))) as proxy:
+    with Proxy(server.port, context=serving(authority.issue_cert("other.example.com"))) as proxy:
         for host in ("localhost", "127.0.0.1"):
             assert "for another name" in refused(store_of(f"rediss://{host}:{proxy.port}?ca={ca}")).message
 
@@ -103,7 +103,7 @@ def test_certificates_on_both_sides(server: RedisServer, authority: trustme.CA, 
         mine = issuer.issue_cert("host.example.com")
         mine.private_key_pem.write_to_path(str(tmp_path / f"{name}.key"))
         mine.cert_chain_pems[0].write_to_path(str(tmp_path / f"{name}.pem"))
-    with Proxy(server.port, serving(authority.issue_cert("localhost"), clients_of=authority)) as proxy:
+    with Proxy(server.port, context=serving(authority.issue_cert("localhost"), clients_of=authority)) as proxy:
         url = f"rediss://localhost:{proxy.port}?ca={ca}"
         assert store_of(f"{url}&cert={tmp_path}/right.pem&key={tmp_path}/right.key").get("a") is None
         assert "certificate" in str(refused(store_of(url)))

@@ -21,7 +21,8 @@ _DEFAULT_HOST = "127.0.0.1"
 _SECURE = "consul+https"
 _PORT, _TLS_PORT = 8500, 8501
 _WEB_PORTS = {"http": 80, "https": 443}
-_PREFIX = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*\Z")
+_PREFIX = re.compile(r"{part}(/{part})*\Z".format(part=r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*"))
+"""What is written in Consul as it is, so that an ACL rule can name it."""
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,252}[a-z0-9_.])?\Z")
 TOKEN = re.compile(r"[\x21-\x7e]+\Z")
 """What an ACL token can be made of."""
@@ -116,7 +117,7 @@ def prefix_of(url: BackendURL) -> str:
     if not _PREFIX.match(prefix):
         raise UsageError(
             f"the prefix {prefix!r} in {url} cannot be used",
-            "It takes letters, digits, '.', '_' and '-', and '/' between its parts, none of which begins with a dot",
+            "It takes letters, digits, '_' and '-', single dots between those, and '/' between its parts",
         )
     return f"{prefix}/"
 

@@ -42,11 +42,14 @@ class Answer:
         status: Of HTTP.
         body: All of it.
         index: ``X-Consul-Index``; None when there is none, as from a stranger.
+        filtered: Whether it lacks what the token may not read. Agents before 1.11 do not say so, and none does to who has no
+            token.
     """
 
     status: int
     body: bytes
     index: int | None
+    filtered: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +160,8 @@ class Client:
         else:
             self._give_back(idle)
         index = response.getheader("X-Consul-Index") or ""
-        return Answer(response.status, body, int(index) if _INDEX.match(index) else None)
+        filtered = response.getheader("X-Consul-Results-Filtered-By-ACLs") == "true"
+        return Answer(response.status, body, int(index) if _INDEX.match(index) else None, filtered)
 
     def _target(self, request: Request) -> str:
         place = {name: value for name, value in (("dc", self.agent.datacenter), ("ns", self.agent.namespace)) if value}

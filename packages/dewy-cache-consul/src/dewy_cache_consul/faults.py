@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["STRANGER", "Fault", "fault_of", "refusal_of"]
+__all__ = ["FILTERED", "STRANGER", "Fault", "fault_of", "refusal_of"]
 
 _MOST_WORDS = 200
 
@@ -36,6 +36,8 @@ _RIGHTS = (
 _LOGIN = "Set CONSUL_HTTP_TOKEN, or CONSUL_HTTP_TOKEN_FILE, to a token that exists and has not expired"
 STRANGER = Fault("what answers there is no Consul agent", _NOT_CONSUL)
 """For an answer that no agent gives."""
+FILTERED = Fault("the ACL token may not read all keys there", _RIGHTS)
+"""For a list that lacks some."""
 _BROKEN = Fault("the connection ended before the answer was whole", "dewy tries again; if it goes on, see the agent's log")
 _SILENT = Fault("no answer in time", _WHERE)
 _REFUSED = Fault("connection refused", _WHERE)

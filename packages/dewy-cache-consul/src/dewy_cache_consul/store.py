@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from dewy_cache_consul.client import Answer, Client, Request
-from dewy_cache_consul.faults import STRANGER, Fault, refusal_of
+from dewy_cache_consul.faults import FILTERED, STRANGER, Fault, refusal_of
 from dewy_cache_consul.keys import decode_key, encode_key
 from dewy_cache_consul.lines import Deadline
 
@@ -54,6 +54,11 @@ class ConsulStore:
         answer = self._client.ask(Request("reading", "GET", _path(key), _FRESH | {"raw": ""}), Deadline(_PATIENCE))
         return answer.body if self._found("reading", answer) else None
 
+    # Setting and deleting are sent once more if the answer is lost: twice is as good as once. dewy does so with two kinds of
+    # keys only: pieces, which no other host sets, and names of artifacts, where who comes last is right at any time. A name
+    # that another host has set in between and that is replaced or removed then costs a download at most. What hosts agree
+    # on by its value goes by compare_and_set.
+
     def set(self, key: str, value: bytes) -> None:
         """Stores a value."""
         answer = self._client.ask(Request("writing", "PUT", _path(key), {}, value), Deadline(_PATIENCE))
@@ -66,9 +71,15 @@ class ConsulStore:
         self._done("deleting", answer)
 
     def keys(self, prefix: str) -> list[str]:
-        """All keys that begin with ``prefix``; what is written as no key of dewy's is written is somebody else's."""
+        """All keys that begin with ``prefix``; what is written as no key of dewy's is written is somebody else's.
+
+        An agent leaves out what the token may not read. One that says so is not believed: dewy would clean up after it.
+        """
         answer = self._client.ask(Request("listing", "GET", _path(prefix), _FRESH | {"keys": ""}), Deadline(_PATIENCE))
-        if not self._found("listing", answer):
+        found = self._found("listing", answer)
+        if answer.filtered:
+            raise self._client.failure("listing", FILTERED)
+        if not found:
             return []
         names = self._json("listing", answer)
         if not isinstance(names, list):

@@ -67,6 +67,11 @@ class RedisStore:
         value = self._run("reading", lambda connection: ask(connection, "GET", key))
         return None if value is None else bytes(value)
 
+    # Setting and deleting are sent once more if the answer is lost: twice is as good as once. dewy does so with two kinds of
+    # keys only: pieces, which no other host sets, and names of artifacts, where who comes last is right at any time. A name
+    # that another host has set in between and that is replaced or removed then costs a download at most. What hosts agree
+    # on by its value goes by compare_and_set.
+
     def set(self, key: str, value: bytes) -> None:
         """Stores a value. Also ends any time to live that somebody has given it."""
         self._run("writing", lambda connection: ask(connection, "SET", key, value))
