@@ -27,6 +27,7 @@ from dewy.plugins import load_plugins
 from dewy.testing import (
     ArtifactConformance,
     CacheConformance,
+    CatalogConformance,
     NotifierConformance,
     RegistryConformance,
     SeenReport,
@@ -286,6 +287,51 @@ class TestTokenArtifact(ArtifactConformance):
     @pytest.fixture
     def unreachable(self) -> str:
         return "files://127.0.0.1:9/app.tar.gz"
+
+
+class ObjectsStore:
+    def __init__(self, tmp_path: Path) -> None:
+        self.bucket = PLUGINS["dewy_registry_objects"].SqliteBucket("releases", f"{tmp_path}/objects.db")
+        self.url = self.bucket.url_of("myapp")
+
+    def publish(self, version: str, files: Mapping[str, bytes]) -> None:
+        for name, content in files.items():
+            self.store(f"myapp/{version}/{name}", content)
+
+    def remove(self, version: str) -> None:
+        self.bucket.run("DELETE FROM objects WHERE key LIKE ?", f"myapp/{version}/%")
+
+    def put(self, name: str, content: bytes) -> str:
+        return self.store(name, content)
+
+    def missing(self) -> str:
+        return str(self.bucket.url_of("missing"))
+
+    def store(self, key: str, content: bytes) -> str:
+        self.bucket.run("REPLACE INTO objects (bucket, key, content) VALUES (?, ?, ?)", "releases", key, content)
+        return str(self.bucket.url_of(key))
+
+
+class _InSqlite:
+    plugin = "dewy_registry_objects"
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> ObjectsStore:
+        return ObjectsStore(tmp_path)
+
+    @pytest.fixture
+    def unreachable(self, tmp_path: Path) -> str:
+        return f"objects://releases/app?file={tmp_path}/missing/objects.db"
+
+
+class TestObjectsCatalog(_InSqlite, CatalogConformance):
+    backend = PLUGINS["dewy_registry_objects"].REGISTRY
+    artifacts = (PLUGINS["dewy_registry_objects"].ARTIFACT,)
+    attaches = True
+
+
+class TestObjectsArtifact(_InSqlite, ArtifactConformance):
+    backend = PLUGINS["dewy_registry_objects"].ARTIFACT
 
 
 class TestSqliteCache(CacheConformance):

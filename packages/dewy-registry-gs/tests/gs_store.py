@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+from dewy.objectstore import ObjectArtifact, ObjectCatalog, object_catalog
 from dewy.testing import TestContext
-from dewy.urls import parse_url
-from dewy_registry_gs.artifact import GoogleArtifact
-from dewy_registry_gs.catalog import GoogleCatalog
+from dewy.urls import BackendURL, parse_url
 from dewy_registry_gs.connection import Access, Connection
-from dewy_registry_gs.location import Location
+from dewy_registry_gs.location import locate
 from dewy_registry_gs.plugin import ARTIFACT, REGISTRY
+from dewy_registry_gs.store import GoogleStore
 from gcs_emulator import GcsEmulator
 from s3_proxy import Proxy
 
@@ -77,18 +77,19 @@ class Bucket:
         return self.url_of(f"{self.prefix}/v1.0.0/there-is-no-such-file")
 
 
-def catalog_of(url: str, context: TestContext, **access: Any) -> GoogleCatalog:
+def catalog_of(url: str, context: TestContext, **access: Any) -> ObjectCatalog:
     """The catalog of a registry URL, with other time-outs, say."""
-    location = Location.of_registry(parse_url(url, REGISTRY.options), context.environ)
-    return GoogleCatalog(location, _connection(location, context, access))
+    parsed = parse_url(url, REGISTRY.options)
+    store, path = _store(parsed, context, access)
+    return object_catalog(store, parsed, path)
 
 
-def artifact_of(url: str, context: TestContext, pauses: list[float] | None = None, **access: Any) -> GoogleArtifact:
+def artifact_of(url: str, context: TestContext, pauses: list[float] | None = None, **access: Any) -> ObjectArtifact:
     """The artifact of a URL, which writes down its pauses in place of waiting."""
-    location = Location.of_artifact(parse_url(url, ARTIFACT.options), context.environ)
-    pause = [].append if pauses is None else pauses.append
-    return GoogleArtifact(location, _connection(location, context, access), pause=pause)
+    store, key = _store(parse_url(url, ARTIFACT.options), context, access)
+    return ObjectArtifact(store, key, pause=[].append if pauses is None else pauses.append)
 
 
-def _connection(location: Location, context: TestContext, access: dict[str, Any]) -> Connection:
-    return Connection(replace(Access.from_environ(location.store, context.environ), **access))
+def _store(url: BackendURL, context: TestContext, access: dict[str, Any]) -> tuple[GoogleStore, str]:
+    bucket, path = locate(url, context.environ)
+    return GoogleStore(bucket, Connection(replace(Access.from_environ(bucket.store, context.environ), **access))), path

@@ -131,17 +131,6 @@ def test_store_that_is_down_for_a_moment(bucket: Bucket, context: TestContext, p
     assert pauses[3] > pauses[0]
 
 
-def test_transfer_that_always_breaks_off_is_given_up(bucket: Bucket, context: TestContext, proxy: Proxy) -> None:
-    """After a few tries that bring next to nothing; the error says how far it came."""
-    url, pauses = bucket.put("app", CONTENT[:1000]), list[float]()
-    proxy.cut(bucket.transfer("app"), after=0.001, times=1000)
-    with pytest.raises(ArtifactError, match=r"failed 6 times in a row, at last after \d of 1000 bytes: ") as raised:
-        artifact_of(url, context, pauses).download(WriteOnly().as_binary_io())
-    assert "Check the network" in raised.value.hint
-    assert len(pauses) in (5, 6)
-    assert sum(pauses) < 10
-
-
 def test_shorter_answer_that_looks_whole_is_taken_up(bucket: Bucket, context: TestContext, proxy: Proxy) -> None:
     """Something on the way ends the answer early and says that this was all."""
     url = bucket.put("app", CONTENT)
@@ -219,14 +208,6 @@ def test_answer_cannot_send_the_download_elsewhere(bucket: Bucket, context: Test
     to = WriteOnly()
     artifact_of(bucket.url_of("app"), context).download(to.as_binary_io())
     assert to.content == b"abc"
-
-
-def test_full_disk_is_not_the_store_s_fault(bucket: Bucket, context: TestContext) -> None:
-    """The error of the disk comes out as it is, so that dewy says so; nothing is tried again."""
-    pauses: list[float] = []
-    with pytest.raises(OSError, match="No space left"):
-        artifact_of(bucket.put("app", CONTENT), context, pauses).download(WriteOnly(fails_after=MEBIBYTE).as_binary_io())
-    assert pauses == []
 
 
 # --------------------------------------------------------------------------------------------------------------- memory

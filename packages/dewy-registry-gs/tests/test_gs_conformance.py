@@ -22,7 +22,7 @@ class _ThroughTheProxy:
     @pytest.fixture
     def store(self, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Bucket:
         """The bucket, whose downloads do not wait for long before they are taken up."""
-        monkeypatch.setattr("dewy_registry_gs.artifact._FIRST_PAUSE", 0.01)
+        monkeypatch.setattr("dewy.objectstore.artifact._FIRST_PAUSE", 0.01)
         return bucket
 
     @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from dewy.errors import RegistryError
 from dewy.testing import TestContext
 from dewy.testing.streams import WriteOnly
-from dewy_registry_gs.connection import _CLIENTS, Connection
+from dewy_registry_gs.connection import Connection
 from dewy_registry_gs.location import Store
 from gs_signin import SignIn
 from gs_store import Bucket, artifact_of, catalog_of
@@ -58,7 +58,7 @@ def sign_in(sign_in_server: SignIn) -> Iterator[SignIn]:
 
 
 def client_of(connection: Connection) -> object:
-    with connection.client(RegistryError, "asking") as client:
+    with connection.client() as client:
         return client
 
 
@@ -73,14 +73,6 @@ def test_registry_and_artifact_share_one_client(tmp_path: Path) -> None:
     assert client_of(Connection.of(store, context)) is client_of(Connection.of(store, context))
     other = Connection.of(Store("http://127.0.0.1:2"), context)
     assert client_of(other) is not client_of(Connection.of(store, context))
-
-
-def test_number_of_clients_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A registry that answers with ever other stores does not fill the memory."""
-    monkeypatch.setattr("dewy_registry_gs.connection._MOST_CLIENTS", 2)
-    for port in range(1, 5):
-        client_of(Connection.of(Store(f"http://127.0.0.1:{port}"), TestContext(tmp_path)))
-    assert len(_CLIENTS._clients) == 2
 
 
 @pytest.mark.usefixtures("nothing_configured")

@@ -20,7 +20,9 @@ from dewy.testing import TestContext
 from dewy.testing.failures import check_sentence
 from dewy.testing.streams import WriteOnly
 from dewy.types import ListedVersion
-from dewy_registry_gs.faults import fault_of, is_passing
+from dewy_registry_gs.connection import Access
+from dewy_registry_gs.faults import fault_of
+from dewy_registry_gs.location import Store
 from gcs_emulator import READ_ONLY
 from gs_store import Bucket, artifact_of, catalog_of
 from s3_proxy import Answer, Proxy
@@ -140,9 +142,9 @@ def test_store_that_accepts_and_never_answers(bucket: Bucket, context: TestConte
     assert time.monotonic() - started < 5
 
 
-def test_time_outs_leave_room_in_the_core_s_patience(bucket: Bucket, context: TestContext) -> None:
+def test_time_outs_leave_room_in_the_core_s_patience() -> None:
     """A stalled transfer is taken up before dewy gives it up: after a minute without a byte."""
-    access = catalog_of(bucket.url, context)._connection.access
+    access = Access.from_environ(Store(), {})
     assert access.read_seconds + 2 * (access.connect_seconds + access.read_seconds) + access.retry_seconds < 60
 
 
@@ -198,10 +200,9 @@ def test_what_may_pass_by_itself() -> None:
         requests.exceptions.SSLError("bad"),
         auth.RefreshError("x"),
         ValueError(),
-        None,
     ]
-    assert [is_passing(error) for error in passing] == [True] * len(passing)
-    assert [is_passing(error) for error in lasting] == [False] * len(lasting)
+    assert [fault_of(error).passing for error in passing] == [True] * len(passing)
+    assert [fault_of(error).passing for error in lasting] == [False] * len(lasting)
 
 
 def test_roles_in_the_readme_are_what_the_error_names() -> None:

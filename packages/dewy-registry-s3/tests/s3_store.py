@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+from dewy.objectstore import ObjectArtifact, ObjectCatalog, object_catalog
 from dewy.testing import TestContext
-from dewy.urls import parse_url
-from dewy_registry_s3.artifact import S3Artifact
-from dewy_registry_s3.catalog import S3Catalog
+from dewy.urls import BackendURL, parse_url
 from dewy_registry_s3.connection import Access, Connection
-from dewy_registry_s3.location import Location
+from dewy_registry_s3.location import locate
 from dewy_registry_s3.plugin import ARTIFACT, REGISTRY
+from dewy_registry_s3.store import S3Store
 from s3_proxy import Proxy
 from seaweed import SeaweedFS
 
@@ -76,17 +76,20 @@ class Bucket:
         self.proxy, self.endpoint = proxy, proxy.endpoint
 
 
-def catalog_of(url: str, context: TestContext, **access: Any) -> S3Catalog:
+def catalog_of(url: str, context: TestContext, **access: Any) -> ObjectCatalog:
     """The catalog of a registry URL, with other time-outs, say."""
-    location = Location.of_registry(parse_url(url, REGISTRY.options), context.environ)
-    return S3Catalog(location, _connection(location, context, access))
+    parsed = parse_url(url, REGISTRY.options)
+    store, path = _store(parsed, context, access)
+    return object_catalog(store, parsed, path)
 
 
-def artifact_of(url: str, context: TestContext, pauses: list[float] | None = None, **access: Any) -> S3Artifact:
+def artifact_of(url: str, context: TestContext, pauses: list[float] | None = None, **access: Any) -> ObjectArtifact:
     """The artifact of a URL, which writes down its pauses in place of waiting."""
-    location = Location.of_artifact(parse_url(url, ARTIFACT.options), context.environ)
-    return S3Artifact(location, _connection(location, context, access), pause=[].append if pauses is None else pauses.append)
+    store, key = _store(parse_url(url, ARTIFACT.options), context, access)
+    return ObjectArtifact(store, key, pause=[].append if pauses is None else pauses.append)
 
 
-def _connection(location: Location, context: TestContext, access: dict[str, Any]) -> Connection:
-    return Connection(replace(Access.from_environ(location.store, context.environ), **access), context.secret)
+def _store(url: BackendURL, context: TestContext, access: dict[str, Any]) -> tuple[S3Store, str]:
+    bucket, path = locate(url, context.environ)
+    connection = Connection(replace(Access.from_environ(bucket.store, context.environ), **access), context.secret)
+    return S3Store(bucket, connection), path

@@ -127,6 +127,8 @@ class SeaweedFS:
         ]
         arguments += ["-filer", "-s3", f"-s3.config={self._directory / 's3.json'}"]
         arguments += [f"-{role}.localSocket={self._directory / role}.sock" for role in ("filer", "s3")]
+        # alone in its cluster, it need not wait for other masters when it comes back after a stop
+        arguments += ["-master.electionTimeout=500ms", "-master.heartbeatInterval=100ms"]
         # no reports to anybody, no other services on fixed ports, room for many small buckets
         arguments += ["-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
         return [*arguments, "-volume.max=200", "-master.volumeSizeLimitMB=1024"]

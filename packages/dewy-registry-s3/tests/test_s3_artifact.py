@@ -125,17 +125,6 @@ def test_store_that_is_down_for_a_moment(bucket: Bucket, context: TestContext, p
     assert pauses[2] > pauses[0]
 
 
-def test_transfer_that_always_breaks_off_is_given_up(bucket: Bucket, context: TestContext, proxy: Proxy) -> None:
-    """After a few tries that bring next to nothing; the error says how far it came."""
-    url, pauses = bucket.put("app", CONTENT[:1000]), list[float]()
-    proxy.cut("app", after=0.001, times=1000)
-    with pytest.raises(ArtifactError, match=r"failed 6 times in a row, at last after 1 of 1000 bytes: ") as raised:
-        artifact_of(url, context, pauses).download(WriteOnly().as_binary_io())
-    assert "Check the network" in raised.value.hint
-    assert len(pauses) == 5
-    assert sum(pauses) < 10
-
-
 def test_object_replaced_during_the_download_is_an_error(bucket: Bucket, context: TestContext, proxy: Proxy) -> None:
     """Half of the old and half of the new would be neither."""
     url = bucket.put("app", CONTENT)
@@ -173,14 +162,6 @@ def test_web_page_is_not_taken_for_the_artifact(bucket: Bucket, context: TestCon
     with pytest.raises(ArtifactError, match="not one of an S3 store"):
         artifact_of(bucket.url_of("app"), context).download(to.as_binary_io())
     assert to.size == 0
-
-
-def test_full_disk_is_not_the_store_s_fault(bucket: Bucket, context: TestContext) -> None:
-    """The error of the disk comes out as it is, so that dewy says so; nothing is tried again."""
-    pauses: list[float] = []
-    with pytest.raises(OSError, match="No space left"):
-        artifact_of(bucket.put("app", CONTENT), context, pauses).download(WriteOnly(fails_after=MEBIBYTE).as_binary_io())
-    assert pauses == []
 
 
 # --------------------------------------------------------------------------------------------------------------- memory

@@ -12,7 +12,7 @@ import pytest
 from dewy.errors import RegistryError
 from dewy.testing import TestContext
 from dewy.testing.streams import WriteOnly
-from dewy_registry_s3.connection import _CLIENTS, Access, Connection
+from dewy_registry_s3.connection import Access, Connection
 from dewy_registry_s3.location import Store
 from s3_proxy import Proxy
 from s3_store import Bucket, artifact_of, catalog_of
@@ -33,7 +33,7 @@ def credentials_file(path: Path, key: str, secret: str) -> Path:
 
 
 def client_of(connection: Connection) -> object:
-    with connection.client(RegistryError, "asking") as client:
+    with connection.client() as client:
         return client
 
 
@@ -44,15 +44,6 @@ def test_registry_and_artifact_share_one_client(bucket: Bucket, tmp_path: Path) 
     assert client_of(Connection.of(store, context)) is client_of(Connection.of(store, context))
     other = Connection.of(Store("eu-west-1", bucket.endpoint), context)
     assert client_of(other) is not client_of(Connection.of(store, context))
-
-
-def test_number_of_clients_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A registry that answers with ever other stores does not fill the memory."""
-    monkeypatch.setattr("dewy_registry_s3.connection._MOST_CLIENTS", 2)
-    context = TestContext(tmp_path, {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"})
-    for port in range(1, 5):
-        client_of(Connection.of(Store("us-east-1", f"http://127.0.0.1:{port}"), context))
-    assert len(_CLIENTS._clients) == 2
 
 
 @pytest.mark.usefixtures("nothing_configured")

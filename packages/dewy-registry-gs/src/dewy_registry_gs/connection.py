@@ -1,20 +1,14 @@
-"""The one place that makes clients of Google Cloud Storage: whose credentials, which address, how long anything may take.
-
-Clients are shared: a registry and the artifacts it names ask over the same connections, and a dewy that runs for months
-makes one client, not one per deployment.
-"""
+"""The one place that makes clients of Google Cloud Storage: whose credentials, which address, how long anything may take."""
 
 from __future__ import annotations
 
-import threading
 import warnings
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dewy.errors import DewyError
+from dewy.objectstore import Clients, Fault
 from dewy_registry_gs.location import Store
 
 if TYPE_CHECKING:
@@ -24,8 +18,6 @@ if TYPE_CHECKING:
     from dewy.types import Context
 
 __all__ = ["Access", "Connection"]
-
-_MOST_CLIENTS = 8
 
 Client = Any
 """A ``google.cloud.storage.Client``, whose distribution has no types."""
@@ -94,54 +86,18 @@ class Connection:
 
         return Retry(predicate=is_passing, initial=0.25, maximum=1.0, timeout=self.access.retry_seconds)
 
-    @contextmanager
-    def client(self, kind: type[DewyError], doing: str) -> Iterator[Client]:
-        """The client, for the requests of one block.
-
-        Args:
-            kind: What is raised when anything in the block fails, but for errors of dewy's own, which stay as they are.
-            doing: What the block does, for the error's text: "listing the versions in …".
-        """
-        try:
-            yield _CLIENTS.get(self.access)
-        except DewyError:
-            raise
-        except Exception as error:  # SDKs raise more than they document; here all of it becomes a sentence
-            from dewy_registry_gs.faults import fault_of
-
-            fault = fault_of(error)
-            if fault.credentials:
-                _CLIENTS.forget(self.access)  # the next call looks for them anew: they may have been renewed
-            raise kind(f"{doing} failed: {fault.reason}", fault.hint) from error
+    def client(self) -> AbstractContextManager[Client]:
+        """The client, for the requests of one block; see :meth:`dewy.objectstore.Clients.lend`."""
+        return _CLIENTS.lend(self.access, lambda: _make(self.access))
 
 
-class _Clients:
-    """The process's clients, the least recently used one first. Used from several threads."""
+def _explain(error: Exception) -> Fault:
+    from dewy_registry_gs.faults import fault_of
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._clients: OrderedDict[Access, Client] = OrderedDict()
-
-    def get(self, access: Access) -> Client:
-        """The client for this access; makes it if need be, which may ask the host's metadata service for credentials."""
-        with self._lock:
-            if client := self._clients.get(access):
-                self._clients.move_to_end(access)
-                return client
-        made = _make(access)  # not under the lock: whoever hangs here must not make others hang
-        with self._lock:
-            client = self._clients.setdefault(access, made)
-            while len(self._clients) > _MOST_CLIENTS:
-                self._clients.popitem(last=False)
-            return client
-
-    def forget(self, access: Access) -> None:
-        """Has the next :meth:`get` make a new one."""
-        with self._lock:
-            self._clients.pop(access, None)
+    return fault_of(error)
 
 
-_CLIENTS = _Clients()
+_CLIENTS: Clients[Access, Client] = Clients(_explain)
 
 
 def _make(access: Access) -> Client:

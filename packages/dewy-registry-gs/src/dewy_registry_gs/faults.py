@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 import requests
@@ -13,29 +11,14 @@ import urllib3
 from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 
-__all__ = ["Fault", "fault_of", "is_passing"]
+from dewy.objectstore import Fault, one_line, system_reason
 
-_MOST_WORDS = 240
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Why a request failed.
-
-    Attributes:
-        reason: A phrase without a full stop.
-        hint: What to do about it: a sentence, or empty.
-        credentials: Whether other credentials may help.
-    """
-
-    reason: str
-    hint: str = ""
-    credentials: bool = False
-
+__all__ = ["NOT_GOOGLE", "fault_of", "is_passing"]
 
 _AGAIN = "dewy tries again"
 _BETWEEN = "Check what stands between it and this host: a proxy, a firewall, a login page"
-_STRANGE = "the answer is not one of Google Cloud Storage"
+NOT_GOOGLE = Fault("the answer is not one of Google Cloud Storage", _BETWEEN)
+"""What a proxy's login page is, say."""
 _NO_KEYS = (
     "Set GOOGLE_APPLICATION_CREDENTIALS to a credentials file, or attach a service account to this instance; "
     "anonymous=true for a public bucket"
@@ -87,16 +70,19 @@ def is_passing(error: BaseException | None) -> bool:
 
 def fault_of(error: BaseException) -> Fault:
     """What an exception of the SDK, or of what it is built on, means."""
-    inner = _innermost(error) or error
-    if isinstance(inner, api.GoogleAPICallError):
-        return _of_answer(inner)
-    if isinstance(inner, _UNREACHABLE):
-        return _of_network(inner)
-    if isinstance(inner, auth.GoogleAuthError):
-        return _of_credentials(inner)
-    if isinstance(inner, (ValueError, TypeError, AttributeError, KeyError)):  # what the SDK raises on a stranger's answer
-        return Fault(f"{_STRANGE} ({type(inner).__name__}: {_plain(inner)})", _BETWEEN)
-    return Fault(f"{type(inner).__name__}: {_plain(inner)}", credentials=True)
+    return replace(_meaning(_innermost(error) or error), passing=is_passing(error))
+
+
+def _meaning(error: BaseException) -> Fault:
+    if isinstance(error, api.GoogleAPICallError):
+        return _of_answer(error)
+    if isinstance(error, _UNREACHABLE):
+        return _of_network(error)
+    if isinstance(error, auth.GoogleAuthError):
+        return _of_credentials(error)
+    if isinstance(error, (ValueError, TypeError, AttributeError, KeyError)):  # what the SDK raises on a stranger's answer
+        return Fault(f"{NOT_GOOGLE.reason} ({type(error).__name__}: {one_line(error)})", _BETWEEN)
+    return Fault(f"{type(error).__name__}: {one_line(error)}", credentials=True)
 
 
 def _innermost(error: BaseException | None) -> BaseException | None:
@@ -131,16 +117,16 @@ def _said(error: api.GoogleAPICallError) -> _Said:
     try:
         payload = response.json()["error"]
         message, details = str(payload.get("message", "")), payload.get("errors") or [{}]
-        return _Said(True, _plain(message), str(details[0].get("reason", "")))
+        return _Said(True, one_line(message), str(details[0].get("reason", "")))
     except (ValueError, TypeError, KeyError, AttributeError, IndexError):
         # Downloads are answered in plain words.
-        return _Said(not text.lstrip().startswith(("<", "{", "[")), _plain(text))
+        return _Said(not text.lstrip().startswith(("<", "{", "[")), one_line(text))
 
 
 def _of_answer(error: api.GoogleAPICallError) -> Fault:
     said, status = _said(error), int(error.code or 0)
     if not said.own:
-        return Fault(f"{_STRANGE} (HTTP {status})", _BETWEEN)
+        return Fault(f"{NOT_GOOGLE.reason} (HTTP {status})", _BETWEEN)
     if status == 429 or said.reason in _BUSY:
         return Fault("the store has too many requests to answer and asks to slow down", _AGAIN)
     if said.reason in _UNCHARGED or "requester pays" in said.message or "user project" in said.message.lower():
@@ -182,18 +168,18 @@ def _of_network(error: BaseException) -> Fault:
     url = str(getattr(getattr(error, "request", None), "url", "") or "")
     host = urlsplit(url).netloc.rpartition("@")[2]
     store = f"the store at {host}" if host else "the store"
-    said = next(_system_reasons(error), "")
+    said = system_reason(error)
     if isinstance(error, _TLS):
-        reason = f"no safe connection to {store}: {said or _plain(error)}"
+        reason = f"no safe connection to {store}: {said or one_line(error)}"
         return Fault(reason, "For a certificate authority of your own, set REQUESTS_CA_BUNDLE to its certificate")
     for kinds, what, hint in _BY_NETWORK:
         if isinstance(error, kinds):
             return Fault(what.format(store=store) + (f": {said}" if said else ""), hint)
-    return Fault(f"{type(error).__name__}: {_plain(error)}", _NETWORK)
+    return Fault(f"{type(error).__name__}: {one_line(error)}", _NETWORK)
 
 
 def _of_credentials(error: auth.GoogleAuthError) -> Fault:
-    said = _plain(error.args[0] if error.args else "")
+    said = one_line(error.args[0] if error.args else "")
     if isinstance(error, auth.InvalidOperation):  # what having none says when it is asked to renew them
         return Fault("the store asks for credentials, and none are used", _NO_KEYS, credentials=True)
     if isinstance(error, auth.DefaultCredentialsError):
@@ -205,21 +191,3 @@ def _of_credentials(error: auth.GoogleAuthError) -> Fault:
     if isinstance(error, auth.RefreshError):
         return Fault(f"the credentials could not be renewed: {said}", _RENEW, credentials=True)
     return Fault(f"the Google Cloud credentials could not be had: {said}", _RENEW, credentials=True)
-
-
-def _system_reasons(error: BaseException | None) -> Iterator[str]:
-    """What the operating system said, from the outermost exception inwards: ``Connection refused``, say."""
-    for _ in range(10):  # bounded: exceptions may form a ring
-        if error is None:
-            return
-        if isinstance(error, OSError) and error.strerror and isinstance(error.errno, int):
-            yield _plain(error.strerror)
-        wrapped: Mapping[str, Any] = getattr(error, "__dict__", {})
-        inner = wrapped.get("reason") or next((one for one in error.args if isinstance(one, BaseException)), None)
-        error = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
-
-
-def _plain(text: object) -> str:
-    """A stranger's words, fit for one line of an error text."""
-    words = " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())
-    return words[:_MOST_WORDS].rstrip(". ")

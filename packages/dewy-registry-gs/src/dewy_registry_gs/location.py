@@ -1,7 +1,7 @@
 """Places in Google Cloud Storage, and the URLs that name them. Pure.
 
 ``gs://BUCKET/PREFIX`` is a registry, ``gs://BUCKET/KEY`` an artifact. Artifact URLs travel between hosts, so what
-:meth:`Location.url_of` makes is fixed.
+:meth:`Bucket.url_of` makes is fixed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dewy.errors import UsageError
 if TYPE_CHECKING:
     from dewy.urls import BackendURL
 
-__all__ = ["Location", "Store", "is_plain_name"]
+__all__ = ["Bucket", "Store", "locate"]
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]\Z")
 """Google's "Bucket names"; those with dots may be longer than the others."""
@@ -39,54 +39,35 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True)
-class Location:
-    """A place in a bucket. ``str`` shows it to people; it holds no secret.
+class Bucket:
+    """A bucket of the service.
 
     Attributes:
         store: The service.
-        bucket: The bucket's name.
-        key: An object's name, or the prefix of a registry, without slashes around it; empty for the whole bucket.
+        name: The bucket's.
     """
 
     store: Store
-    bucket: str
-    key: str = ""
-
-    @classmethod
-    def of_registry(cls, url: BackendURL, environ: Mapping[str, str]) -> Location:
-        """The place that a registry URL names. Raises UsageError."""
-        bucket, key = _bucket_and_key(url)
-        return cls(_store(url, environ), bucket, key.strip("/"))
-
-    @classmethod
-    def of_artifact(cls, url: BackendURL, environ: Mapping[str, str]) -> Location:
-        """The object that an artifact URL names. Raises UsageError."""
-        bucket, key = _bucket_and_key(url)
-        if not key or key.endswith("/"):
-            raise UsageError(f"the artifact URL {url} names no object", "The form is gs://BUCKET/KEY")
-        return cls(_store(url, environ), bucket, key)
-
-    @property
-    def folder(self) -> str:
-        """What the names of everything in this place begin with: the prefix with its slash, or nothing."""
-        return f"{self.key}/" if self.key else ""
+    name: str
 
     def url_of(self, key: str) -> str:
-        """The artifact URL of an object in the same bucket. An emulator is not in it: every host has its own."""
+        """The artifact URL of an object. It holds no secret, and no emulator: every host has its own."""
         query = "?anonymous=true" if self.store.anonymous else ""
-        return f"gs://{self.bucket}/{quote(key, safe='/')}{query}"
-
-    def __str__(self) -> str:
-        return self.url_of(self.key).rstrip("/")
+        return f"gs://{self.name}/{quote(key, safe='/')}{query}"
 
 
-def is_plain_name(name: str) -> bool:
-    """Whether a key's part can be a file's or folder's name: not empty, no dots only, no slash, all of it printable."""
-    return name not in ("", ".", "..") and "/" not in name and name.isprintable()
-
-
-def _store(url: BackendURL, environ: Mapping[str, str]) -> Store:
-    return Store(_emulator_of(environ), url.flag("anonymous"))
+def locate(url: BackendURL, environ: Mapping[str, str]) -> tuple[Bucket, str]:
+    """The bucket that a URL names, and what stands after it: a prefix or a key. Raises UsageError."""
+    if url.username or url.password:
+        raise UsageError(f"{url} has a user name in it", _NO_CREDENTIALS_HERE)
+    if url.port is not None:
+        raise UsageError(f"{url} has a port in it", f"{_FORM}; an emulator's address goes into STORAGE_EMULATOR_HOST")
+    if not url.host:
+        raise UsageError(f"{url} names no bucket", _FORM)
+    if not _BUCKET.match(url.host):
+        raise UsageError(f"{url.host!r} in {url} cannot be the name of a bucket", _FORM)
+    store = Store(_emulator_of(environ), url.flag("anonymous"))
+    return Bucket(store, url.host), url.path.removeprefix("/")
 
 
 def _emulator_of(environ: Mapping[str, str]) -> str | None:
@@ -106,21 +87,3 @@ def _emulator_of(environ: Mapping[str, str]) -> str | None:
             "It takes an http or https address alone, as in http://127.0.0.1:9023; unset it to ask Google's own service",
         )
     return address.rstrip("/")
-
-
-def _bucket_and_key(url: BackendURL) -> tuple[str, str]:
-    if url.username or url.password:
-        raise UsageError(f"{url} has a user name in it", _NO_CREDENTIALS_HERE)
-    if url.port is not None:
-        raise UsageError(f"{url} has a port in it", f"{_FORM}; an emulator's address goes into STORAGE_EMULATOR_HOST")
-    if not url.host:
-        raise UsageError(f"{url} names no bucket", _FORM)
-    if not _BUCKET.match(url.host):
-        raise UsageError(f"{url.host!r} in {url} cannot be the name of a bucket", _FORM)
-    key = url.path.removeprefix("/")
-    # HTTP clients and proxies resolve dots in paths, so that such a key leads to another object.
-    if any(part in (".", "..") for part in key.split("/")):
-        raise UsageError(
-            f"{url} has a '.' or '..' in its path", "A bucket has no folders to go up in: write the whole prefix"
-        )
-    return url.host, key

@@ -20,21 +20,19 @@ _PLACE = ("STORAGE_EMULATOR_HOST",)
 
 
 def _open_registry(url: BackendURL, context: Context) -> AttachingCatalog:
-    from dewy_registry_gs.catalog import GoogleCatalog
-    from dewy_registry_gs.connection import Connection
-    from dewy_registry_gs.location import Location
+    from dewy.objectstore import object_catalog
+    from dewy_registry_gs.store import open_store
 
-    location = Location.of_registry(url, context.environ)
-    return GoogleCatalog(location, Connection.of(location.store, context))
+    store, path = open_store(url, context)
+    return object_catalog(store, url, path)
 
 
 def _open_artifact(url: BackendURL, context: Context) -> Artifact:
-    from dewy_registry_gs.artifact import GoogleArtifact
-    from dewy_registry_gs.connection import Connection
-    from dewy_registry_gs.location import Location
+    from dewy.objectstore import object_artifact
+    from dewy_registry_gs.store import open_store
 
-    location = Location.of_artifact(url, context.environ)
-    return GoogleArtifact(location, Connection.of(location.store, context))
+    store, path = open_store(url, context)
+    return object_artifact(store, url, path)
 
 
 REGISTRY: Backend[AttachingCatalog] = Backend(

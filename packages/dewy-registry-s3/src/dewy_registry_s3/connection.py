@@ -1,19 +1,13 @@
-"""The one place that makes S3 clients: whose credentials, which address, how long anything may take.
-
-Clients are shared: a registry and the artifacts it names ask over the same connections, and a dewy that runs for months
-makes one client, not one per deployment.
-"""
+"""The one place that makes S3 clients: whose credentials, which address, how long anything may take."""
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dewy.errors import DewyError
+from dewy.objectstore import Clients, Fault
 from dewy_registry_s3.location import Store
 
 if TYPE_CHECKING:
@@ -27,7 +21,6 @@ __all__ = ["Access", "Connection"]
 
 _TRIES = 2
 """Of one request, by the SDK. Polls and downloads are tried again by those who know how long that makes sense."""
-_MOST_CLIENTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,54 +90,18 @@ class Connection:
                 context.secret(value)
         return cls(access, context.secret)
 
-    @contextmanager
-    def client(self, kind: type[DewyError], doing: str) -> Iterator[S3Client]:
-        """The client, for the requests of one block.
-
-        Args:
-            kind: What is raised when anything in the block fails, but for errors of dewy's own, which stay as they are.
-            doing: What the block does, for the error's text: "listing the versions in …".
-        """
-        try:
-            yield _CLIENTS.get(self.access, self._secret)
-        except DewyError:
-            raise
-        except Exception as error:  # SDKs raise more than they document; here all of it becomes a sentence
-            from dewy_registry_s3.faults import fault_of
-
-            fault = fault_of(error)
-            if fault.credentials:
-                _CLIENTS.forget(self.access)  # the next call looks for them anew: they may have been renewed
-            raise kind(f"{doing} failed: {fault.reason}", fault.hint) from error
+    def client(self) -> AbstractContextManager[S3Client]:
+        """The client, for the requests of one block; see :meth:`dewy.objectstore.Clients.lend`."""
+        return _CLIENTS.lend(self.access, lambda: _make(self.access, self._secret))
 
 
-class _Clients:
-    """The process's clients, the least recently used one first. Used from several threads."""
+def _explain(error: Exception) -> Fault:
+    from dewy_registry_s3.faults import fault_of
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._clients: OrderedDict[Access, S3Client] = OrderedDict()
-
-    def get(self, access: Access, secret: Callable[[str], str]) -> S3Client:
-        """The client for this access; makes it if need be, which may ask the host's metadata service for credentials."""
-        with self._lock:
-            if client := self._clients.get(access):
-                self._clients.move_to_end(access)
-                return client
-        made = _make(access, secret)  # not under the lock: whoever hangs here must not make others hang
-        with self._lock:
-            client = self._clients.setdefault(access, made)
-            while len(self._clients) > _MOST_CLIENTS:
-                self._clients.popitem(last=False)
-            return client
-
-    def forget(self, access: Access) -> None:
-        """Has the next :meth:`get` make a new one."""
-        with self._lock:
-            self._clients.pop(access, None)
+    return fault_of(error)
 
 
-_CLIENTS = _Clients()
+_CLIENTS: Clients[Access, S3Client] = Clients(_explain)
 
 
 def _make(access: Access, secret: Callable[[str], str]) -> S3Client:

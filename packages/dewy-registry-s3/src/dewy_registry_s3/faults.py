@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from botocore import exceptions
 from botocore.parsers import ResponseParserError
 
-__all__ = ["Fault", "fault_of", "is_passing"]
+from dewy.objectstore import Fault, one_line, system_reason
 
-_MOST_WORDS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Why a request failed.
-
-    Attributes:
-        reason: A phrase without a full stop.
-        hint: What to do about it: a sentence, or empty.
-        credentials: Whether other credentials may help.
-    """
-
-    reason: str
-    hint: str = ""
-    credentials: bool = False
-
+__all__ = ["NOT_S3", "fault_of"]
 
 _KEYS = "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile or role in use"
 _NO_KEYS = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role; anonymous=true for a public bucket"
@@ -36,7 +19,8 @@ _RENEW = (
     "Renew them; dewy takes up new ones from files, roles and profiles by itself, from the environment when started again"
 )
 _ENDPOINT = "Check the endpoint and what stands between it and this host: a proxy, a firewall, a login page"
-_STRANGE = "the answer is not one of an S3 store"
+NOT_S3 = Fault("the answer is not one of an S3 store", _ENDPOINT)
+"""What a proxy's login page is, say."""
 _DENIED = Fault(
     "access is denied",
     "dewy needs s3:ListBucket on the bucket, s3:GetObject below the prefix and s3:PutObject there for audit entries",
@@ -97,83 +81,59 @@ _BY_SDK: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
         "the AWS credentials could not be had: {said}",
         _KEYS,
     ),
-    ((ResponseParserError, exceptions.PaginationError), _STRANGE, _ENDPOINT),
+    ((ResponseParserError, exceptions.PaginationError), NOT_S3.reason, NOT_S3.hint),
     (
         (exceptions.FlexibleChecksumError,),
         "the bytes that arrived are not those the store took its checksum of",
         _AGAIN,
     ),
-    ((exceptions.IncompleteReadError,), "the answer broke off before its end", _AGAIN),
 )
-
-
-def is_passing(error: BaseException | None) -> bool:
-    """Whether the same request may well succeed in a moment: the network or the store has failed, not the request."""
-    if isinstance(error, exceptions.ClientError):
-        return _status(error) >= 500 or fault_of(error) is _BUSY
-    return isinstance(error, _NETWORK) and not isinstance(error, exceptions.SSLError)
 
 
 def fault_of(error: Exception) -> Fault:
     """What an exception of the SDK means."""
     if isinstance(error, exceptions.ClientError):
-        return _of_answer(error)
+        fault = _of_answer(error)
+        return replace(fault, passing=fault is _BUSY or _status(error) >= 500)
     if isinstance(error, _NETWORK):
-        return _of_network(error)
+        return replace(_of_network(error), passing=not isinstance(error, exceptions.SSLError))
     return _of_sdk(error)
 
 
 def _of_answer(error: exceptions.ClientError) -> Fault:
     said = error.response.get("Error", {})
-    code, message = str(said.get("Code", "")), _plain(said.get("Message", ""))
+    code, message = str(said.get("Code", "")), one_line(said.get("Message", ""))
     fault = _BY_CODE.get(code)
     if fault is _ELSEWHERE:
         headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-        region = _plain(said.get("Region") or headers.get("x-amz-bucket-region", ""))
+        region = one_line(said.get("Region") or headers.get("x-amz-bucket-region", ""))
         return Fault(f"{fault.reason}: {region}", fault.hint) if region else fault
     if fault:
         return fault
     if not code or code.isdigit():  # the SDK's stopgap for an answer without S3's own words
-        return Fault(f"{_STRANGE} (HTTP {_status(error)}{f' {message}' if message else ''})", _ENDPOINT)
-    return Fault(f"the store answered {_plain(code)} (HTTP {_status(error)}){f': {message}' if message else ''}")
+        return Fault(f"{NOT_S3.reason} (HTTP {_status(error)}{f' {message}' if message else ''})", _ENDPOINT)
+    return Fault(f"the store answered {one_line(code)} (HTTP {_status(error)}){f': {message}' if message else ''}")
 
 
 def _of_network(error: exceptions.HTTPClientError | exceptions.ConnectionError) -> Fault:
     host = urlsplit(str(error.kwargs.get("endpoint_url") or "")).netloc
     store = f"the store at {host}" if host else "the store"
     if isinstance(error, exceptions.SSLError):
-        reason = f"no safe connection to {store}: {_plain(error.kwargs.get('error', ''))}"
+        reason = f"no safe connection to {store}: {one_line(error.kwargs.get('error', ''))}"
         return Fault(reason, "For a certificate authority of your own, set AWS_CA_BUNDLE to its certificate")
     for kind, what, hint in _BY_NETWORK:
         if isinstance(error, kind):
-            said = next(_system_reasons(error), "")
+            said = system_reason(error)
             return Fault(what.format(store=store) + (f": {said}" if said else ""), hint)
-    return Fault(f"{type(error).__name__}: {_plain(error)}", _ENDPOINT)
+    return Fault(f"{type(error).__name__}: {one_line(error)}", _ENDPOINT)
 
 
 def _of_sdk(error: Exception) -> Fault:
     for kinds, what, hint in _BY_SDK:
         if isinstance(error, kinds):
-            return Fault(what.format(said=_plain(error)), hint, credentials=hint in (_KEYS, _NO_KEYS))
-    return Fault(f"{type(error).__name__}: {_plain(error)}", credentials=True)
+            return Fault(what.format(said=one_line(error)), hint, credentials=hint in (_KEYS, _NO_KEYS))
+    return Fault(f"{type(error).__name__}: {one_line(error)}", credentials=True)
 
 
 def _status(error: exceptions.ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-
-
-def _system_reasons(error: BaseException | None) -> Iterator[str]:
-    """What the operating system said, from the outermost exception inwards: ``Connection refused``, say."""
-    for _ in range(10):  # bounded: exceptions may form a ring
-        if error is None:
-            return
-        if isinstance(error, OSError) and error.strerror:
-            yield _plain(error.strerror)
-        inner = getattr(error, "kwargs", {}).get("error")
-        error = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
-
-
-def _plain(text: object) -> str:
-    """A stranger's words, fit for one line of an error text."""
-    words = " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())
-    return words[:_MOST_WORDS].rstrip(". ")

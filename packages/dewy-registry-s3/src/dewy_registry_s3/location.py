@@ -1,7 +1,7 @@
 """Where something is in S3, and the URLs that say so. Pure.
 
 ``s3://REGION/BUCKET/PREFIX`` names a registry, ``s3://REGION/BUCKET/KEY`` an artifact; both with ``?endpoint=URL`` for a
-store other than Amazon's. Artifact URLs travel between hosts, so what :meth:`Location.url_of` makes is fixed.
+store other than Amazon's. Artifact URLs travel between hosts, so what :meth:`Bucket.url_of` makes is fixed.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from dewy.errors import UsageError
 if TYPE_CHECKING:
     from dewy.urls import BackendURL
 
-__all__ = ["Location", "Store", "is_plain_name"]
+__all__ = ["Bucket", "Store", "locate"]
 
 _REGION = re.compile(r"(?![0-9]+\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 _AMAZON_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]+\Z")
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}\Z")
 _FORM = "The form is s3://REGION/BUCKET/PREFIX, as in s3://us-east-1/releases/myapp"
+_NO_CREDENTIALS_HERE = (
+    "Credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or another link of the AWS credential chain"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,55 +44,40 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True)
-class Location:
-    """A place in a bucket. ``str`` shows it to people; it holds no secret.
+class Bucket:
+    """A bucket of a store.
 
     Attributes:
         store: The service.
-        bucket: The bucket's name.
-        key: An object's key, or the prefix of a registry, without slashes around it; empty for the whole bucket.
+        name: The bucket's.
     """
 
     store: Store
-    bucket: str
-    key: str = ""
-
-    @classmethod
-    def of_registry(cls, url: BackendURL, environ: Mapping[str, str]) -> Location:
-        """The place that a registry URL names. Raises UsageError."""
-        bucket, key = _bucket_and_key(url)
-        return cls(_store(url, environ), bucket, key.strip("/"))
-
-    @classmethod
-    def of_artifact(cls, url: BackendURL, environ: Mapping[str, str]) -> Location:
-        """The object that an artifact URL names. Raises UsageError."""
-        bucket, key = _bucket_and_key(url)
-        if not key or key.endswith("/"):
-            raise UsageError(f"the artifact URL {url} names no object", "The form is s3://REGION/BUCKET/KEY")
-        return cls(_store(url, environ), bucket, key)
-
-    @property
-    def folder(self) -> str:
-        """What the keys of everything in this place begin with: the prefix with its slash, or nothing."""
-        return f"{self.key}/" if self.key else ""
+    name: str
 
     def url_of(self, key: str) -> str:
-        """The artifact URL of an object in the same bucket."""
+        """The artifact URL of an object. It holds no secret."""
         options = []
         if self.store.endpoint:
             options.append(f"endpoint={quote(self.store.endpoint, safe=':/[]')}")
         if self.store.anonymous:
             options.append("anonymous=true")
         query = f"?{'&'.join(options)}" if options else ""
-        return f"s3://{self.store.region}/{self.bucket}/{quote(key, safe='/')}{query}"
-
-    def __str__(self) -> str:
-        return self.url_of(self.key).rstrip("/")
+        return f"s3://{self.store.region}/{self.name}/{quote(key, safe='/')}{query}"
 
 
-def is_plain_name(name: str) -> bool:
-    """Whether a key's part can be a file's or folder's name: not empty, no dots only, no slash, all of it printable."""
-    return name not in ("", ".", "..") and "/" not in name and name.isprintable()
+def locate(url: BackendURL, environ: Mapping[str, str]) -> tuple[Bucket, str]:
+    """The bucket that a URL names, and what stands after it: a prefix or a key. Raises UsageError."""
+    if url.username or url.password:
+        raise UsageError(f"{url} has a user name in it", _NO_CREDENTIALS_HERE)
+    if url.port is not None:
+        raise UsageError(f"{url} has a port where a region stands", f"{_FORM}; a store's address goes into ?endpoint=URL")
+    bucket, _, path = url.path.removeprefix("/").partition("/")
+    if not bucket:
+        raise UsageError(f"{url} names no bucket", _FORM)
+    if not _BUCKET.match(bucket):
+        raise UsageError(f"{bucket!r} in {url} cannot be the name of a bucket", _FORM)
+    return Bucket(_store(url, environ), bucket), path
 
 
 def _store(url: BackendURL, environ: Mapping[str, str]) -> Store:
@@ -122,28 +110,6 @@ def _check_endpoint(endpoint: str) -> None:
     except ValueError:
         usable, parts = False, urlsplit("")
     if parts.username or parts.password:
-        raise UsageError(
-            "the S3 endpoint has a user name or password in it",
-            "Credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or another link of the AWS credential chain",
-        )
+        raise UsageError("the S3 endpoint has a user name or password in it", _NO_CREDENTIALS_HERE)
     if not usable or parts.query or parts.fragment or not endpoint.isprintable():
         raise UsageError(f"the S3 endpoint {endpoint!r} is not an http or https address", hint)
-
-
-def _bucket_and_key(url: BackendURL) -> tuple[str, str]:
-    if url.username or url.password:
-        raise UsageError(
-            f"{url} has a user name in it",
-            "Credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or another link of the AWS credential chain",
-        )
-    if url.port is not None:
-        raise UsageError(f"{url} has a port where a region stands", f"{_FORM}; a store's address goes into ?endpoint=URL")
-    bucket, _, key = url.path.removeprefix("/").partition("/")
-    if not bucket:
-        raise UsageError(f"{url} names no bucket", _FORM)
-    if not _BUCKET.match(bucket):
-        raise UsageError(f"{bucket!r} in {url} cannot be the name of a bucket", _FORM)
-    # HTTP clients and proxies resolve dots in paths, so that such a key leads to another object.
-    if any(part in (".", "..") for part in key.split("/")):
-        raise UsageError(f"{url} has a '.' or '..' in its path", "S3 has no folders to go up in: write the whole prefix")
-    return bucket, key

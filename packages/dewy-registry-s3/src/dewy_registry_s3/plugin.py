@@ -23,21 +23,19 @@ _PLACE = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AWS_CONFIG_
 
 
 def _open_registry(url: BackendURL, context: Context) -> AttachingCatalog:
-    from dewy_registry_s3.catalog import S3Catalog
-    from dewy_registry_s3.connection import Connection
-    from dewy_registry_s3.location import Location
+    from dewy.objectstore import object_catalog
+    from dewy_registry_s3.store import open_store
 
-    location = Location.of_registry(url, context.environ)
-    return S3Catalog(location, Connection.of(location.store, context))
+    store, path = open_store(url, context)
+    return object_catalog(store, url, path)
 
 
 def _open_artifact(url: BackendURL, context: Context) -> Artifact:
-    from dewy_registry_s3.artifact import S3Artifact
-    from dewy_registry_s3.connection import Connection
-    from dewy_registry_s3.location import Location
+    from dewy.objectstore import object_artifact
+    from dewy_registry_s3.store import open_store
 
-    location = Location.of_artifact(url, context.environ)
-    return S3Artifact(location, Connection.of(location.store, context))
+    store, path = open_store(url, context)
+    return object_artifact(store, url, path)
 
 
 REGISTRY: Backend[AttachingCatalog] = Backend(
