@@ -82,7 +82,7 @@ class Upstream:
 class Hosts:
     """Hosts of a fleet: one dewy process each, with a root of its own."""
 
-    def __init__(self, folder: Path, upstream: Upstream, cache: str, *, interval: float = 0.5, **environ: str) -> None:
+    def __init__(self, folder: Path, upstream: Upstream, cache: str, *, interval: float = 0.3, **environ: str) -> None:
         self._folder, self._upstream, self._cache, self._interval = folder, upstream, cache, interval
         self._environ = environ
         self.processes: list[Running] = []
@@ -168,6 +168,25 @@ def open_cache(url: str, folder: Path) -> AtomicCache:
     return cast(AtomicCache, load_plugins(environ).cache(url, TestContext(folder, environ)))
 
 
+def wait_for_signs_of_life(cache: AtomicCache, number: int) -> None:
+    """Waits until the host that asks the registry for all has shown so many times that it lives."""
+    seen: set[bytes] = set()
+
+    def shown() -> bool:
+        seen.add(_sign_of_life(cache))
+        return len(seen) > number
+
+    eventually(shown, 60, f"{number} signs of life")
+
+
+def _sign_of_life(cache: AtomicCache) -> bytes:
+    (claim,) = [key for key in cache.keys() if key.startswith("claims/answer ")]  # noqa: SIM118 - no dict
+    stream = cache.read(claim)
+    assert stream
+    with stream:
+        return stream.read()
+
+
 class Members:
     """Many registries in this process that share one cache over a few connections."""
 
@@ -188,21 +207,21 @@ class Members:
         )  # fmt: skip
         return SharedRegistry(upstream, sharing)
 
-    def poll(self, until: float, threads: int = 40) -> None:
-        """Has every member ask again and again, side by side, until a monotonic time."""
+    def poll(self, version: str, threads: int = 40) -> None:
+        """Has every member ask again and again, side by side, until all have been told a version."""
         with ExitStack() as stack:
             for share in range(threads):
-                thread = threading.Thread(target=self._work, args=(share, threads, until))
+                thread = threading.Thread(target=self._work, args=(share, threads, version, time.monotonic() + 60))
                 thread.start()
                 stack.callback(thread.join)
 
-    def _work(self, share: int, of: int, until: float) -> None:
-        while time.monotonic() < until:
+    def _work(self, share: int, of: int, version: str, deadline: float) -> None:
+        while time.monotonic() < deadline and not all(seen[-1:] == [version] for seen in self.seen):
             for index in range(share, len(self._registries), of):
                 try:
-                    version = self._registries[index].current(Platform("linux", "amd64")).version
+                    told = self._registries[index].current(Platform("linux", "amd64")).version
                 except DewyError as error:
                     self.failures.append(str(error))
                     continue
-                if self.seen[index][-1:] != [version]:
-                    self.seen[index].append(version)
+                if self.seen[index][-1:] != [told]:
+                    self.seen[index].append(told)

@@ -7,6 +7,7 @@ import hashlib
 import http.server
 import json
 import subprocess
+import sys
 import threading
 import venv
 from collections.abc import Iterator
@@ -16,19 +17,18 @@ import pytest
 
 from publishing import pack
 from running import environment, running
-
-ROOT = Path(__file__).parents[2]
+from wheels import distributions, wheel_of
 
 
 @pytest.fixture
 def python(tmp_path: Path) -> str:
     """A fresh virtual environment with the example, installed as pip does, and nothing but what it requires."""
-    venv.create(tmp_path / "venv", with_pip=True)
-    python = tmp_path / "venv" / "bin" / "python"
-    subprocess.run(
-        [python, ROOT / "tools" / "wheels.py", "install", "dewy-registry-index"], check=True, timeout=100, env=environment()
-    )
-    return str(python)
+    venv.create(tmp_path / "venv")
+    python = str(tmp_path / "venv" / "bin" / "python")
+    built = [wheel_of(each) for each in distributions() if each.name in {"dewy", "dewy-registry-index"}]
+    pip = [sys.executable, "-m", "pip", "--python", python]
+    subprocess.run([*pip, "install", "--quiet", *built], check=True, timeout=100, env=environment())
+    return python
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -75,7 +75,7 @@ def test_it_is_found_and_deployed_from(python: str, web: tuple[Path, str], root:
 
     publish(folder, "v1.0.0", pack({"index.html": (b"one", 0o644)}))
     registry = f"index://{address}/index.json?insecure=true"
-    with running("assets", "--registry", registry, "-i", "0.2s", "-C", str(root), command=[python, "-m", "dewy"]) as process:
+    with running("assets", "--registry", registry, "-i", "0.1s", "-C", str(root), command=[python, "-m", "dewy"]) as process:
         process.wait_for("deployment.done", version="v1.0.0")
         publish(folder, "v1.1.0", pack({"index.html": (b"two", 0o644)}))
         process.wait_for("deployment.done", version="v1.1.0")

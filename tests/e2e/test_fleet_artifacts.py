@@ -51,10 +51,10 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield server.url
 
 
-@pytest.fixture
-def artifact(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
     """A file of 300 MiB of which no two pieces are the same, and its digest."""
-    path = tmp_path / "artifact"
+    path = tmp_path_factory.mktemp("fleet") / "artifact"
     hasher, dice = hashlib.sha256(), random.Random(7)
     with path.open("wb") as file:
         for _ in range(SIZE // MEBIBYTE):

@@ -119,7 +119,7 @@ def test_versions_are_deployed_under_load_and_audited(
     source: Source = request.getfixturevalue(kind)
     port = free_port()
     source.publish("v1.0.0", go_archive("v1.0.0"))
-    arguments = ["--registry", source.url, "-p", f"127.0.0.1:{port}", "-i", "0.2s", "-C", str(root), "--start-grace", "0.3s"]
+    arguments = ["--registry", source.url, "-p", f"127.0.0.1:{port}", "-i", "0.1s", "-C", str(root), "--start-grace", "0.1s"]
     with running("server", *arguments, "--", "./current/myapp", **source.environ) as process:
         process.wait_for("deployment.done", version="v1.0.0")
         with Load(port) as load:
@@ -146,7 +146,7 @@ def test_bytes_that_are_not_what_is_stated_are_never_unpacked(kind: str, request
     source: Source = request.getfixturevalue(kind)
     good = pack({"index.html": (b"good", 0o644)})
     source.publish("v1.0.0", good, good)
-    with running("assets", "--registry", source.url, "-i", "0.2s", "-C", str(root), **source.environ) as process:
+    with running("assets", "--registry", source.url, "-i", "0.1s", "-C", str(root), **source.environ) as process:
         process.wait_for("deployment.done", version="v1.0.0")
         swapped = pack({"index.html": (b"swapped", 0o644)})
         for version, content in (("v1.1.0", swapped), ("v1.2.0", good[:-10]), ("v1.3.0", good[:20] + b"!" + good[21:])):

@@ -53,7 +53,7 @@ def store(seaweed: SeaweedFS, request: pytest.FixtureRequest) -> Store:
 
 
 def options(store: Store, root: Path, port: int) -> list[str]:
-    return ["--registry", store.url, "-p", f"127.0.0.1:{port}", "-i", "0.2s", "-C", str(root), "--start-grace", "0.3s"]
+    return ["--registry", store.url, "-p", f"127.0.0.1:{port}", "-i", "0.1s", "-C", str(root), "--start-grace", "0.1s"]
 
 
 def test_twenty_deployments_in_a_row_under_load_lose_no_request(store: Store, root: Path, go_archive: Archive) -> None:
@@ -68,7 +68,7 @@ def test_twenty_deployments_in_a_row_under_load_lose_no_request(store: Store, ro
                 process.wait_for("deployment.done", version=f"v1.{number}.0")
             process.wait_for("generation.stopped", count=20)
         assert load.failures == []
-        assert load.requests > 1000
+        assert load.requests > 500
         audit = [name for name in store.keys("v1.20.0") if name.startswith("shipped_to_")]
         assert len(audit) == 1
     assert len(process.of("deployment.done")) == 21
@@ -106,7 +106,7 @@ def test_with_its_store_down_a_host_serves_comes_up_and_catches_up(store: Store,
             process.wait_for("dewy.ready")
             with Load(port) as load:
                 eventually(lambda: load.requests > 100)
-                store.server.start()  # takes a while: it first finds out that it was not stopped in order
+                store.server.start()
                 store.publish("v1.1.0", go_archive("v1.1.0"))
                 process.wait_for("deployment.done", version="v1.1.0", seconds=90)
                 load.wait_for("v1.1.0")
@@ -138,14 +138,18 @@ def test_check_shows_what_would_be_deployed_and_changes_nothing(store: Store, ro
     )
 
 
+SIZE = 640 << 20
+"""Bytes of an artifact that is not small: ten times the memory that it may cost."""
+
+
 class BigArchive:
-    """A tar archive with one file of a gibibyte, made while it is read: nothing of it is ever on a disk here."""
+    """A tar archive with one large file, made while it is read: nothing of it is ever on a disk here."""
 
     def __init__(self) -> None:
         member = tarfile.TarInfo("blob")
-        member.size = 1 << 30
+        member.size = SIZE
         block = os.urandom(1 << 20)
-        pieces = itertools.chain([member.tobuf()], itertools.repeat(block, 1024), [bytes(10240)])
+        pieces = itertools.chain([member.tobuf()], itertools.repeat(block, SIZE >> 20), [bytes(10240)])
         self._pieces, self._rest = pieces, b""
 
     def read(self, size: int = -1) -> bytes:
@@ -161,11 +165,11 @@ def rss(pid: int, field: str = "VmRSS") -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
-def test_a_gibibyte_is_deployed_in_bounded_memory(store: Store, root: Path, tmp_path: Path) -> None:
+def test_a_large_artifact_is_deployed_in_bounded_memory(store: Store, root: Path, tmp_path: Path) -> None:
     """Its growth over what dewy has when it has deployed something small from the same store."""
     store.publish("v1.0.0", pack({"index.html": (b"small", 0o644)}), "site.tar.gz")
     with running(
-        "assets", "--registry", store.url, "-i", "0.5s", "-C", str(root), "--cache", f"file://{tmp_path}/cache",
+        "assets", "--registry", store.url, "-i", "0.1s", "-C", str(root), "--cache", f"file://{tmp_path}/cache",
         **store.server.environ,
     ) as process:  # fmt: skip
         process.wait_for("deployment.done", version="v1.0.0")
@@ -175,9 +179,9 @@ def test_a_gibibyte_is_deployed_in_bounded_memory(store: Store, root: Path, tmp_
         process.wait_for("deployment.done", version="v2.0.0", seconds=110)
         seconds = time.monotonic() - began
         growth = rss(process.pid, "VmHWM") - before
-        assert (root / "current" / "blob").stat().st_size == 1 << 30
-    print(f"1 GiB in {seconds:.1f} s, memory grew by {growth / 2**20:.1f} MiB")  # noqa: T201
-    assert growth < 64 << 20
+        assert (root / "current" / "blob").stat().st_size == SIZE
+    print(f"{SIZE >> 20} MiB in {seconds:.1f} s, memory grew by {growth / 2**20:.1f} MiB")  # noqa: T201
+    assert growth < SIZE / 10
 
 
 def test_nothing_of_an_sdk_is_loaded_that_the_urls_do_not_need() -> None:

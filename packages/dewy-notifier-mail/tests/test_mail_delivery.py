@@ -18,8 +18,8 @@ from dewy.urls import parse_url
 from dewy_notifier_mail.account import account_of
 from dewy_notifier_mail.notifier import MailNotifier
 from dewy_notifier_mail.plugin import NOTIFIER
-from mail_messages import DONE, FAILED
 from mail_server import Behaviour, MailServer
+from sample_messages import DONE, FAILED
 
 Opens = Callable[..., MailNotifier]
 Serve = Callable[..., MailServer]
@@ -91,6 +91,7 @@ def test_an_unknown_authority_is_refused_before_anything_is_told(
     with pytest.raises(NotifierError, match=f"certificate of the mail server {server.address} is not accepted") as caught:
         notifier.send(DONE)
     assert "ca=" in caught.value.hint
+    assert caught.value.permanent
     assert not {"AUTH", "MAIL"} & set(server.commands)
 
 
@@ -99,6 +100,7 @@ def test_a_server_without_starttls_is_told_nothing(serve: Serve, opens: Opens) -
     server = serve(Behaviour(USERS))
     with pytest.raises(NotifierError, match=f"{server.address} does not offer STARTTLS") as caught:
         opens(f"mail://{login()}{server.address}/ops@example.com?{FROM}").send(DONE)
+    assert caught.value.permanent
     assert "465" in caught.value.hint
     assert "tls=false" in caught.value.hint
     assert server.commands == ["connect", "EHLO"]

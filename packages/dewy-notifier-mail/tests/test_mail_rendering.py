@@ -20,7 +20,7 @@ from dewy_notifier_mail.cleaning import clean, end_of, one_line
 from dewy_notifier_mail.mail import compose
 from dewy_notifier_mail.plugin import NOTIFIER
 from dewy_notifier_mail.rendering import render
-from mail_messages import DONE, FAILED
+from sample_messages import DONE, FAILED, samples
 
 _INLINE = re.compile(r"[\w-]+:[^;]+(;[\w-]+:[^;]+)*\Z")
 
@@ -77,7 +77,6 @@ def test_the_plain_part_tells_all_there_is_to_know_at_night() -> None:
         "Host:           web1\n"
         "Version:        v1.4.0\n"
         "Version before: v1.3.9\n"
-        "Error:          it ended with status 3\n"
         "Hook:           ./migrate.sh --all\n"
         "Exit status:    3\n"
         "Took:           2.1 s\n"
@@ -98,6 +97,19 @@ def test_the_html_part_says_the_same(message: Message) -> None:
     page = Page(rendered.html)
     words = " ".join(rendered.plain.replace(":  ", " ").replace("Output:", "Output").split())
     assert page.text.split() == re.sub(r"(Version before|Exit status):", r"\1", words).split()
+
+
+@pytest.mark.parametrize("message", samples().values(), ids=samples())
+def test_each_kind_of_message_says_what_where_which_version_and_why_once(message: Message) -> None:
+    plain = " ".join(render(message, "").plain.split())
+    parts = (message.title, message.text, message.host, message.application, message.version, message.previous_version)
+    for part in (*parts, message.error, message.hook, message.output, message.registry):
+        assert " ".join(part.split()) in plain
+    assert not message.error or plain.count(message.error) == 1
+
+
+def test_an_error_that_the_text_does_not_say_has_a_line() -> None:
+    assert "Error:          disk full\n" in render(replace(FAILED, error="disk full"), "").plain
 
 
 def test_the_html_part_loads_nothing_and_styles_inline_only() -> None:

@@ -15,7 +15,10 @@ from pathlib import Path
 import pytest
 
 from dewy.errors import NotifierError
+from dewy.notify import Facts, NotifierConsumer
+from dewy.testing import Recorder
 from dewy.testing.failures import check_sentence
+from dewy.types import Event, FieldValue
 from dewy.urls import parse_url
 from dewy_notifier_mail.account import account_of
 from dewy_notifier_mail.faults import Stage, fault_of
@@ -23,8 +26,8 @@ from dewy_notifier_mail.notifier import MailNotifier
 from dewy_notifier_mail.plugin import NOTIFIER
 from dewy_notifier_mail.session import Limits
 from dewy_notifier_mail.watch import connect
-from mail_messages import DONE, FAILED
 from mail_server import Behaviour, MailServer
+from sample_messages import DONE, FAILED
 
 Opens = Callable[..., MailNotifier]
 Serve = Callable[..., MailServer]
@@ -71,6 +74,7 @@ def test_a_server_that_falls_silent_is_given_up(
     error = failure(opens(url_of(server, f"ca={ca_file}"), limits=SOON))
     assert error.message == f"the mail server {server.address} did not answer in time at {STAGES[stage]}"
     assert error.hint
+    assert not error.permanent
     assert server.delivered == []
 
 
@@ -138,6 +142,7 @@ def test_a_port_at_which_nobody_listens_is_named(opens: Opens) -> None:
     error = failure(opens("mail://127.0.0.1:1/ops@example.com?from=a@b.example"))
     assert error.message == "no connection to the mail server 127.0.0.1:1: Connection refused"
     assert "port" in error.hint
+    assert not error.permanent
 
 
 def test_the_next_address_of_a_name_is_tried(serve: Serve, opens: Opens) -> None:
@@ -225,16 +230,16 @@ def test_a_line_without_end_is_cut_off(opens: Opens) -> None:
     ("stage", "reply", "said", "hint"),
     [
         ("connect", "554 5.7.1 block list", "refuses the connection: 554 5.7.1 block list, for good", "block"),
-        ("connect", "421 too busy", "refuses the connection: 421 too busy, for now", "tries again"),
+        ("connect", "421 too busy", "refuses the connection: 421 too busy, for now", "passes"),
         ("MAIL", "553 5.7.1 not your address", "refuses the sender user@example.com: 553 .*, for good", "MAIL_FROM"),
         ("MAIL", "530 5.7.0 Must issue STARTTLS first", "refuses the sender .*STARTTLS first, for good", "tls=false"),
-        ("MAIL", "452 4.3.1 no space", "refuses the sender .*no space, for now", "tries again"),
-        ("RCPT", "450 4.2.0 greylisted", r"none of its recipients: ops@example.com \(450 .*, for now", "again"),
+        ("MAIL", "452 4.3.1 no space", "refuses the sender .*no space, for now", "passes"),
+        ("RCPT", "450 4.2.0 greylisted", r"none of its recipients: ops@example.com \(450 .*, for now", "passes"),
         ("RCPT", "550 5.1.1 unknown", r"none of its recipients: ops@example.com \(550 5.1.1 unknown, for good", "addresses"),
-        ("RCPT", "421 4.7.0 enough", "refuses the recipients: 421 4.7.0 enough, for now", "tries again"),
+        ("RCPT", "421 4.7.0 enough", "refuses the recipients: 421 4.7.0 enough, for now", "passes"),
         ("DATA", "554 5.5.1 no", "refuses the mail itself: 554 5.5.1 no, for good", "own words"),
         ("dot", "554 5.7.1 spam", "refuses the mail itself: 554 5.7.1 spam, for good", "filter"),
-        ("dot", "451 4.3.0 queue trouble", "refuses the mail itself: 451 .*, for now", "tries again"),
+        ("dot", "451 4.3.0 queue trouble", "refuses the mail itself: 451 .*, for now", "passes"),
         ("dot", "999 what", "does not answer as mail servers do at the mail itself", "tls=implicit"),
     ],
 )  # fmt: skip
@@ -247,6 +252,36 @@ def test_a_refusal_says_what_was_refused_and_for_how_long(
     check_sentence(caught.value)
     assert hint in caught.value.hint
     assert caught.value.retry_after == (30 if "for now" in said else None)
+    assert caught.value.permanent == ("for good" in said), "a server's 5xx stays one; its 4xx passes"
+
+
+@pytest.mark.parametrize(("second", "permanent"), [("550 5.1.1 unknown", True), ("450 4.2.0 greylisted", False)])
+def test_recipients_that_are_all_refused_are_tried_again_if_one_of_them_may_be_taken(
+    serve: Serve, opens: Opens, second: str, permanent: bool
+) -> None:
+    server = serve(Behaviour(replies={"ops@example.com": "550 5.1.1 unknown", "two@example.com": second}))
+    url = f"smtp://{server.address}/ops@example.com,two@example.com?from=a@b.example&tls=false"
+    error = failure(opens(url))
+    assert (error.permanent, error.retry_after) == (permanent, None if permanent else 30)
+
+
+@pytest.mark.parametrize(
+    ("failures", "event", "tries"), [("550 5.1.1 unknown", "notifier.failed", 1), ("450 4.2.0 greylisted", "", 2)]
+)
+def test_dewy_sends_again_what_was_refused_for_now_and_nothing_else(
+    serve: Serve, opens: Opens, failures: str, event: str, tries: int
+) -> None:
+    server, said = serve(Behaviour(replies={"RCPT": failures})), Recorder()
+    notifier = opens(f"smtp://{server.address}/ops@example.com?from=a@b.example&tls=false")
+
+    def wait(_seconds: float) -> None:
+        server.behaviour.replies.clear()
+
+    facts = Facts(application="myapp", host="web1", registry="file:///srv/myapp")
+    fields: dict[str, FieldValue] = {"application": "myapp", "seconds": 1}
+    stopped = Event(name="dewy.stopped", level="info", text="dewy stopped", at=DONE.at, fields=fields)
+    NotifierConsumer(notifier, "mail", facts, said, sleep=wait)(stopped)
+    assert (said.names, server.connections) == ([event] if event else [], tries)
 
 
 def test_a_server_that_wants_a_login_says_what_to_set(
@@ -265,6 +300,7 @@ def test_a_server_without_login_is_told_no_password(
     error = failure(opens(url_of(server, f"ca={ca_file}")))
     assert error.message == f"the mail server {server.address} offers no login"
     assert "leave out user name and password" in error.hint
+    assert error.permanent
 
 
 def test_logins_that_dewy_does_not_know_are_named(opens: Opens) -> None:
@@ -297,7 +333,10 @@ def test_a_wrong_password_is_tried_once_a_minute(serve: Serve, opens: Opens) -> 
     first = failure(notifier)
     assert "refuses the login: 535 5.7.8 Authentication credentials invalid, for good" in first.message
     assert "MAIL_PASSWORD" in first.hint
-    assert str(failure(notifier)) == str(first)
+    second = failure(notifier)
+    assert str(second) == str(first)
+    assert first.permanent
+    assert second.permanent
     assert server.connections == 1
     now += 61
     server.behaviour.users = USERS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -11,8 +11,9 @@ from dewy_notifier_slack.api import SlackApi
 from dewy_notifier_slack.notifier import SlackNotifier
 from dewy_notifier_slack.plugin import NOTIFIER
 from dewy_notifier_slack.settings import Settings
-from slack_messages import Opens
 from slack_server import SlackServer
+
+Opens = Callable[..., SlackNotifier]
 
 
 @pytest.fixture(autouse=True)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from dewy.errors import NotifierError
 from dewy.testing.failures import check_sentence
-from dewy_notifier_slack.notifier import _MOST_THREADS
-from slack_messages import DONE, FAILED, Opens
+from dewy_notifier_slack.notifier import _MOST_THREADS, SlackNotifier
+from sample_messages import DONE, FAILED
 from slack_server import Channel, Fault, SlackServer
 
-STARTED = replace(DONE, event="deployment.started", title="myapp on web1: v1.4.0 is new")
+Opens = Callable[..., SlackNotifier]
+
+STARTED = replace(DONE, event="deployment.started", title="myapp on web1: deploying v1.4.0")
 HOOK = replace(DONE, event="hook.done", title="myapp on web1: the before hook of v1.4.0 ended well")
 
 
@@ -76,6 +79,7 @@ def test_the_search_for_a_channel_has_an_end(slack: SlackServer, opens: Opens) -
         opens().send(DONE)
     assert slack.called("conversations.list") == 20
     assert "/invite" in caught.value.hint
+    assert caught.value.permanent
 
 
 def test_without_the_scope_to_look_a_channel_up_the_error_names_the_ways_out(slack: SlackServer, opens: Opens) -> None:

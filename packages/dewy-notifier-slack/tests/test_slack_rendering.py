@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from dewy.types import Level, Message
 from dewy_notifier_slack.markup import clean, code_block, code_span, escape, line, link, shorten, tail
 from dewy_notifier_slack.rendering import Post, render
-from slack_messages import DONE, FAILED
+from sample_messages import DONE, FAILED, samples
 from slack_view import complaints_about, shown
 
 NASTY = st.text(st.sampled_from("<>&`*_~|!@#ab \n\r\t\x1b[]\x07\x9b0m;…€🚀\ud800\u202e\u200b"), max_size=400)
@@ -51,7 +51,7 @@ def test_a_failure_says_what_where_which_version_why_and_what_was_printed() -> N
         FAILED.text,
         "*Host*\nweb1",
         "*Application*\nmyapp",
-        "*Version*\n`v1.3.9` → `v1.4.0`",
+        "*Version*\n`v1.4.0` (before: `v1.3.9`)",
         "*Took*\n2.1s",
         "*Hook*\n`./migrate.sh --all`",
         "*Exit status*\n3",
@@ -109,6 +109,16 @@ def test_the_versions(version: str, before: str, told: str) -> None:
     assert told in seen(replace(DONE, version=version, previous_version=before))
 
 
+@pytest.mark.parametrize("message", samples().values(), ids=samples())
+def test_each_kind_of_message_says_what_where_which_version_and_why(message: Message) -> None:
+    text = " ".join(seen(message).split())
+    parts = (message.title, message.text, message.host, message.application, message.version, message.previous_version)
+    for part in (*parts, message.error, message.hook, message.output, message.registry):
+        assert " ".join(part.split()) in text
+    assert ("→" in text) == (message.level != "error" and message.previous_version not in ("", message.version))
+    assert list(complaints_about({"text": render(message).text, "attachments": [render(message).attachment]})) == []
+
+
 def test_a_signal_is_told_as_one() -> None:
     assert "killed by signal 9" in seen(replace(FAILED, status=-9))
 
@@ -132,6 +142,10 @@ def test_a_long_output_is_cut_from_its_beginning_and_its_length_told() -> None:
 
 def test_what_the_core_left_out_is_told_too() -> None:
     assert "(the end of 70,000 bytes)" in output_block(replace(FAILED, output="the end\n", output_size=70_000))
+
+
+def test_an_output_whose_last_line_end_was_taken_off_is_whole() -> None:
+    assert output_block(replace(FAILED, output="all of it", output_size=10)).startswith("*Output*\n```\nall of it")
     assert "(the end" not in output_block(replace(FAILED, output="all of it\n", output_size=10))
     assert "(the end" not in output_block(replace(FAILED, output="žluť\n", output_size=0))
 

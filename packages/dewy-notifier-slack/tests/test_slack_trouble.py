@@ -8,6 +8,7 @@ import threading
 import time
 import traceback
 import warnings
+from collections.abc import Callable
 
 import pytest
 
@@ -18,8 +19,11 @@ from dewy_notifier_slack.api import _MOST_HANGING, _PATIENCE, SlackApi
 from dewy_notifier_slack.notifier import SlackNotifier
 from dewy_notifier_slack.plugin import NOTIFIER
 from dewy_notifier_slack.settings import Settings
-from slack_messages import DONE, Opens
+from http_server import Server, says
+from sample_messages import DONE
 from slack_server import TOKEN, Fault, SlackServer
+
+Opens = Callable[..., SlackNotifier]
 
 HTML = Fault(b"<html><body>Please log in: " + TOKEN.encode() + b"</body></html>", headers={"Content-Type": "text/html"})
 
@@ -38,32 +42,33 @@ def failure(notifier: SlackNotifier) -> NotifierError:
 
 
 @pytest.mark.parametrize(
-    ("code", "said", "hint"),
+    ("code", "said", "hint", "permanent"),
     [
-        ("channel_not_found", "no such channel", "/invite"),
-        ("invalid_auth", "token is not valid", "SLACK_TOKEN"),
-        ("not_authed", "no token arrived", "SLACK_TOKEN"),
-        ("token_revoked", "token was revoked", "Install the Slack app"),
-        ("token_expired", "token has expired", "rotation"),
-        ("account_inactive", "deactivated", "Install the Slack app"),
-        ("is_archived", "channel is archived", "Unarchive it"),
-        ("restricted_action", "does not let the app post", "administrator"),
-        ("restricted_action_read_only_channel", "does not let the app post", "administrator"),
-        ("messages_tab_disabled", "no direct messages", "Messages Tab"),
-        ("internal_error", "trouble of its own", "tries again"),
-        ("a_word_of_tomorrow", "Slack answered a_word_of_tomorrow", ""),
-        ("<b>odd</b> words\n", "not one of Slack's", "SLACK_API_URL"),
+        ("channel_not_found", "no such channel", "/invite", True),
+        ("invalid_auth", "token is not valid", "SLACK_TOKEN", True),
+        ("not_authed", "no token arrived", "SLACK_TOKEN", True),
+        ("token_revoked", "token was revoked", "Install the Slack app", True),
+        ("token_expired", "token has expired", "rotation", True),
+        ("account_inactive", "deactivated", "Install the Slack app", True),
+        ("is_archived", "channel is archived", "Unarchive it", True),
+        ("restricted_action", "does not let the app post", "administrator", True),
+        ("restricted_action_read_only_channel", "does not let the app post", "administrator", True),
+        ("messages_tab_disabled", "no direct messages", "Messages Tab", True),
+        ("internal_error", "trouble of its own", "passes by itself", False),
+        ("team_added_to_org", "being moved", "passes by itself", False),
+        ("a_word_of_tomorrow", "Slack answered a_word_of_tomorrow", "", False),
+        ("<b>odd</b> words\n", "not one of Slack's", "SLACK_API_URL", False),
     ],
 )
-def test_each_refusal_says_what_is_wrong_and_what_to_do(
-    slack: SlackServer, opens: Opens, code: str, said: str, hint: str
+def test_each_refusal_says_what_is_wrong_and_what_to_do_and_whether_to_try_again(
+    slack: SlackServer, opens: Opens, code: str, said: str, hint: str, permanent: bool
 ) -> None:
     slack.meets("chat.postMessage", Fault.error(code))
     error = failure(opens())
     assert "#deploys" in error.message
     assert said in error.message
     assert hint in error.hint
-    assert error.retry_after is None
+    assert (error.retry_after, error.permanent) == (None, permanent)
     assert len(slack.requests) == 1, "dewy tries again, not the SDK"
 
 
@@ -72,6 +77,7 @@ def test_a_missing_scope_is_named(slack: SlackServer, opens: Opens) -> None:
     error = failure(opens())
     assert "lacks the scope chat:write" in error.message
     assert "OAuth & Permissions" in error.hint
+    assert error.permanent
 
 
 def test_a_token_of_another_workspace_is_refused(slack: SlackServer) -> None:
@@ -94,7 +100,7 @@ def test_too_many_requests_say_when_to_come_back(
     slack.meets("chat.postMessage", Fault(body, status=429, headers=headers))
     notifier = opens()
     error = failure(notifier)
-    assert (error.retry_after, len(slack.requests)) == (asked, 1)
+    assert (error.retry_after, error.permanent, len(slack.requests)) == (asked, False, 1)
     notifier.send(DONE)
     assert len(slack.posted) == 1
 
@@ -109,10 +115,11 @@ def test_too_many_requests_say_when_to_come_back(
         (Fault(b""), "not one of Slack's (HTTP 200)"),
         (Fault(b"[]"), "not one of Slack's (HTTP 200)"),
         (Fault(b"null"), "not one of Slack's (HTTP 200)"),
-        (Fault(b'"ok"'), "cannot be read"),
-        (Fault(b"\xff\xfe"), "cannot be read"),
-        (Fault(b"{}", headers={"Content-Type": "application/gzip"}), "cannot be read"),
-        (Fault(b"{}", headers={"Content-Type": "text/plain; charset=klingon"}), "LookupError"),
+        (Fault(b'"ok"'), "not one of Slack's (HTTP 200)"),
+        (Fault(b"\xff\xfe"), "not one of Slack's (HTTP 200)"),
+        (Fault(b"[" * 100_000), "not one of Slack's (HTTP 200)"),
+        (Fault(b"{}", headers={"Content-Type": "application/gzip"}), "not one of Slack's (HTTP 200)"),
+        (Fault(b"{}", headers={"Content-Type": "text/plain; charset=klingon"}), "not one of Slack's (HTTP 200)"),
         (Fault(b'{"ok": true', headers={"Content-Length": "100"}), "broke off"),
         (Fault(drop=0), "broke off"),
         (Fault(status=302, headers={"Location": "file:///etc/passwd"}), "(HTTP 302)"),
@@ -123,6 +130,7 @@ def test_answers_that_are_none_are_errors(slack: SlackServer, opens: Opens, faul
     notifier = opens()
     error = failure(notifier)
     assert said in error.message
+    assert not error.permanent, "a login page on the way to Slack passes"
     notifier.send(DONE)
     assert len(slack.posted) == 1, "the next message goes through"
 
@@ -151,6 +159,7 @@ def test_a_refused_connection_names_the_server(slack: SlackServer, opens: Opens)
     error = failure(notifier)
     assert "no connection to 127.0.0.1:" in error.message
     assert "Connection refused" in error.message
+    assert not error.permanent
 
 
 # ---------------------------------------------------------------------------------------------------------- too slow
@@ -190,6 +199,35 @@ def test_what_hangs_is_bounded(slack: SlackServer, opens: Opens) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------ secrets
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("where", ["another host", "the same host"])
+def test_the_token_is_shown_to_nobody_to_whom_an_answer_leads(
+    slack: SlackServer, opens: Opens, status: int, where: str
+) -> None:
+    """urllib follows redirects with all headers, and would take the other's answer for Slack's."""
+    with Server(says(200, b'{"ok": true, "channel": "C0000000001", "ts": "1"}')) as other:
+        place = f"http://localhost:{other.port}/api/" if where == "another host" else f"{slack.url}/"
+        slack.meets("chat.postMessage", Fault(status=status, headers={"Location": f"{place}chat.postMessage"}))
+        notifier = opens()
+        assert f"not one of Slack's (HTTP {status})" in failure(notifier).message
+    assert other.requests == []
+    assert len(slack.requests) == 1
+    notifier.send(DONE)
+    assert len(slack.posted) == 1, "the next message goes through"
+
+
+def test_a_proxy_of_the_environment_is_asked_and_no_proxy_goes_past_it(
+    slack: SlackServer, opens: Opens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Server(says(502)) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+        assert "HTTP 502" in failure(opens()).message
+        assert proxy.requests[0].target == f"{slack.url}/chat.postMessage"
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        opens().send(DONE)
+        assert (len(proxy.requests), len(slack.posted)) == (1, 1)
 
 
 def test_the_token_is_in_no_log_warning_or_repr(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dewy.deployer import retry_after
+from dewy.backoff import retry_after
 from dewy.errors import RegistryError
 from dewy.http import RateLimited
 from dewy.testing import TestContext

@@ -171,7 +171,7 @@ def test_a_version_that_does_not_start_is_undone_and_held(world: World) -> None:
     world.pipeline.tell_failure(caught.value)
     assert world.said.texts()[-1] == (
         "v1.1.0 could not be deployed: v1.1.0 exited at once with status 1. v1.0.0 runs on; "
-        "it is on hold until the registry offers another"
+        "v1.1.0 is on hold until the registry offers another, or: dewy unhold v1.1.0"
     )
     assert world.said.of(events.DEPLOYMENT_FAILED)[0]["output"] == "boom\nbang"
 

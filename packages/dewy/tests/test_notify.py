@@ -81,7 +81,7 @@ def test_three_errors_are_told_then_none_until_a_success() -> None:
 
 
 def test_an_error_that_is_not_told_mutes_no_other_message() -> None:
-    limit, started = ErrorLimit(), message_of(event(events.DEWY_STOPPED, application="shop", seconds=1), FACTS)
+    limit, started = ErrorLimit(), message_of(event(events.DEWY_STOPPED, reason="SIGTERM", keeps="it stays"), FACTS)
     error = message_of(failed(), FACTS)
     assert error
     assert started
@@ -113,7 +113,7 @@ def test_a_message_that_cannot_be_delivered_is_in_the_log_and_the_next_one_is_tr
     consumer = NotifierConsumer(outbox, "test", FACTS, said, sleep=lambda _seconds: None)
     consumer(done())
     consumer(failed())
-    assert said.texts() == ["test could not be told of deployment.done: broken plugin"]
+    assert said.texts() == ["test could not be told of deployment.done (tries: 4): broken plugin"]
     assert [message.event for message in outbox.messages] == ["deployment.failed"]
 
 
@@ -129,7 +129,7 @@ def test_all_that_is_said_during_a_deployment_belongs_to_it_whoever_says_it() ->
     }  # fmt: skip
     with within(deployment="20240315T143022Z", previous_version="v1"):
         guard.call("a plugin", "testing", lambda: stream.emit(events.HOOK_FAILED, error="failed", **hook), limit=10)
-    stream.emit(events.DEWY_STOPPED, application="shop", seconds=1)
+    stream.emit(events.REGISTRY_RECOVERED, failures=1)
     stream.close(10)
     inside, outside = (message_of(event, FACTS) for event in said)
     assert inside
@@ -154,7 +154,7 @@ def test_what_goes_wrong_in_one_deployment_counts_once() -> None:
 def test_a_quiet_notifier_tells_what_matters() -> None:
     outbox = Outbox()
     consumer = NotifierConsumer(outbox, "test", FACTS, Recorder(), quiet=True)
-    for one in (event(events.DEWY_STOPPED, application="shop", seconds=1), done(), failed()):
+    for one in (event(events.DEWY_STOPPED, reason="SIGTERM", keeps="it stays"), done(), failed()):
         consumer(one)
     assert [message.event for message in outbox.messages] == ["deployment.done", "deployment.failed"]
 

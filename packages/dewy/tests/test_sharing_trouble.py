@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -11,6 +12,7 @@ from dewy.backoff import retry_after
 from dewy.errors import CacheError, RegistryError, UsageError
 from dewy.sharing import registry as shared_registry
 from dewy.types import Release
+from dewy.waker import Stopping
 from fleet_hosts import Host, Upstream, eventually, release_of, waits_for
 from kv_store import DictStore
 
@@ -142,15 +144,15 @@ def test_a_host_that_hangs_in_its_question_is_replaced_though_it_lives(monkeypat
 def test_a_question_that_hangs_and_ends_does_not_give_back_the_claim_of_the_next_one() -> None:
     """Both are of the same process."""
     (host,) = fleet(1, Upstream(release_of("v1.0.0")), life=0.5)
-    first, second = host.claims.held("x", longest=0.0), host.claims.held("x")
-    hanging = first.__enter__()
-    assert hanging
-    eventually(lambda: hanging.lost)
-    with second as claim:
-        assert claim
-        first.__exit__(None, None, None)
-        assert "dewy/names/claims%2Fx" in host.store.values
-        assert not claim.lost
+    with ExitStack() as hanging:
+        first = hanging.enter_context(host.claims.held("x", longest=0.0))
+        assert first
+        eventually(lambda: first.lost)
+        with host.claims.held("x") as second:
+            assert second
+            hanging.close()
+            assert "dewy/names/claims%2Fx" in host.store.values
+            assert not second.lost
     assert "dewy/names/claims%2Fx" not in host.store.values
 
 
@@ -168,21 +170,20 @@ def test_a_claim_that_is_held_when_dewy_stops_makes_no_noise(monkeypatch: pytest
     (host,) = fleet(1, Upstream(release_of("v1.0.0")), life=0.5)
     raised: list[object] = []
     monkeypatch.setattr(threading, "excepthook", raised.append)
-    holding = host.claims.held("x")
-    assert holding.__enter__()
-    (thread,) = [thread for thread in threading.enumerate() if thread.name == "claim claims/x"]
     asked, answered = threading.Event(), threading.Event()
 
     def slow(_operation: str, _key: str) -> None:
         asked.set()
         answered.wait(60)
 
-    host.store.before = slow
-    assert asked.wait(10)
-    host.waker.stop()
-    thread.join(10)
-    answered.set()
-    assert not thread.is_alive()
+    with suppress(Stopping), host.claims.held("x"):
+        (thread,) = [thread for thread in threading.enumerate() if thread.name == "claim claims/x"]
+        host.store.before = slow
+        assert asked.wait(10)
+        host.waker.stop()
+        thread.join(10)
+        answered.set()
+        assert not thread.is_alive()
     assert raised == []
 
 

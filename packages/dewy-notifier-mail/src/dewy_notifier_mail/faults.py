@@ -65,8 +65,8 @@ _NETWORK = (
 _TOO_LARGE = "The server takes only smaller mails: raise its limit"
 _LOGIN_NEEDED = "The server wants a login: set username and password, or MAIL_USERNAME and MAIL_PASSWORD"
 _TLS_NEEDED = "Leave out tls=false; the server may also want a login"
-_AGAIN = "dewy tries again"
-_PERHAPS = "The server may have the mail all the same: dewy sends it again, under the same Message-ID"
+_PASSES = "It passes by itself, as a rule; if not, ask who runs the server"
+_PERHAPS = "The server may have the mail all the same"
 _OTHER_TLS = {
     Tls.IMPLICIT: "The port may be one for STARTTLS: set tls=starttls, or use port 465",
     Tls.STARTTLS: "If the port is one for TLS from the first byte on, set tls=implicit",
@@ -88,7 +88,7 @@ def fault_of(error: Exception, stage: Stage, account: Account, out_of_time: floa
         hint = _PERHAPS if stage is Stage.CONTENT else _NETWORK
         return NotifierError(f"{server} did not take the mail within {out_of_time:g} s; it was at {stage.value}", hint)
     if isinstance(error, Unable):
-        return NotifierError(f"{server} {error}", _UNABLE_HINTS.get(stage, ""))
+        return NotifierError(f"{server} {error}", _UNABLE_HINTS.get(stage, ""), permanent=True)
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return _of_refusals(server, error.recipients, account)
     if isinstance(error, smtplib.SMTPResponseException):
@@ -116,8 +116,9 @@ def _of_refusals(server: str, refused: Refusals, account: Account) -> NotifierEr
     needed = next((hint for code, _ in refused.values() if (hint := _hint_by_code(code, account))), None)
     return NotifierError(
         f"{server} takes the mail for none of its recipients: {refusals_of(refused, account)}",
-        _AGAIN if temporary else needed or _HINTS[Stage.RECIPIENTS],
+        _PASSES if temporary else needed or _HINTS[Stage.RECIPIENTS],
         retry_after=LATER if temporary else None,
+        permanent=not temporary,
     )
 
 
@@ -127,9 +128,9 @@ def _of_answer(server: str, error: smtplib.SMTPResponseException, stage: Stage, 
         return NotifierError(f"{server} does not answer as mail servers do at {stage.value}", _OTHER_TLS[account.server.tls])
     what = f"{server} refuses {_object(stage, account)}: {_answer(code, text, account)}"
     if is_temporary(code):
-        return NotifierError(what, _AGAIN, retry_after=LATER)
+        return NotifierError(what, _PASSES, retry_after=LATER)
     hint = _hint_by_code(code, account) or _HINTS.get(stage, "")
-    return (LoginRefused if stage is Stage.LOGIN else NotifierError)(what, hint)
+    return (LoginRefused if stage is Stage.LOGIN else NotifierError)(what, hint, permanent=True)
 
 
 def _object(stage: Stage, account: Account) -> str:
@@ -183,7 +184,7 @@ def _hint_by_stage(stage: Stage, account: Account) -> str:
         Stage.GREETING: _OTHER_TLS[account.server.tls],
         Stage.CONTENT: _PERHAPS,
     }
-    return by_stage.get(stage, _AGAIN)
+    return by_stage.get(stage, _PASSES)
 
 
 def _of_certificate(server: str, error: ssl.SSLCertVerificationError, account: Account) -> NotifierError:
@@ -191,4 +192,5 @@ def _of_certificate(server: str, error: ssl.SSLCertVerificationError, account: A
         hint = "Name the server in the URL as its certificate does"
     else:
         hint = "If its authority is your own, name the file with its certificate in ca=; else do not trust this server"
-    return NotifierError(f"the certificate of {server} is not accepted: {_words(error.verify_message, account)}", hint)
+    why = _words(error.verify_message, account)
+    return NotifierError(f"the certificate of {server} is not accepted: {why}", hint, permanent=True)

@@ -66,7 +66,7 @@ class MailNotifier:
         """A wrong password is not tried again at once: servers lock out the account or the host."""
         if self._locked and self._clock() < self._locked[0]:
             error = self._locked[1]
-            raise NotifierError(error.message, error.hint)
+            raise NotifierError(error.message, error.hint, permanent=True)
         self._locked = None
 
     def _settle(self, message: Message, refused: Refusals) -> None:
@@ -82,6 +82,6 @@ class MailNotifier:
             rest = refusals_of(for_now, self._account)
             raise NotifierError(
                 f"the mail server {self._account.server} has taken the mail, but not yet for {rest}",
-                "dewy tries again for them alone",
+                "The others have it",
                 retry_after=LATER,
             )

@@ -95,7 +95,7 @@ def _facts(message: Message) -> tuple[tuple[str, str], ...]:
         ("Host", one_line(message.host, _MOST_LINE)),
         ("Version", one_line(message.version, _MOST_LINE)),
         ("Version before", one_line(message.previous_version, _MOST_LINE)),
-        ("Error", clean(message.error, _MOST_TEXT).strip()),
+        ("Error", _error(message)),
         ("Hook", clean(message.hook, _MOST_TEXT).strip()),
         ("Exit status", _status(message.status)),
         ("Took", _duration(message.seconds)),
@@ -103,6 +103,13 @@ def _facts(message: Message) -> tuple[tuple[str, str], ...]:
         ("Registry", one_line(message.registry, _MOST_LINE)),
         ("Event", f"{one_line(message.event, _MOST_LINE)} ({message.level})"),
     )
+
+
+def _error(message: Message) -> str:
+    """What went wrong, unless the text says it."""
+    error = clean(message.error, _MOST_TEXT).strip()
+    said = " ".join(clean(message.text, _MOST_TEXT).split())
+    return "" if " ".join(error.split()) in said else error
 
 
 def _status(status: int | None) -> str:

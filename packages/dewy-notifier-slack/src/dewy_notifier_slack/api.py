@@ -9,8 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from slack_sdk.web import WebClient
-
+from dewy_notifier_slack.client import Client
 from dewy_notifier_slack.faults import SlackError, busy, error_of
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ class SlackApi:
 
     def __init__(self, settings: Settings, *, patience: float = _PATIENCE) -> None:
         self.url = settings.api_url
-        self.client = WebClient(
+        self.client = Client(
             settings.token,
             base_url=settings.api_url.rstrip("/") + "/",  # older versions of the SDK want the slash
             timeout=_OPERATION,
@@ -71,7 +70,7 @@ class SlackApi:
             if seconds <= 0:
                 raise TimeoutError
             data = self._started(method, doing).result(seconds).data
-            if not isinstance(data, dict):  # the SDK takes some answers for good that are not Slack's
+            if not isinstance(data, dict):  # for the type checker: the SDK has answers of bytes, too
                 raise TypeError
         except SlackError:
             raise

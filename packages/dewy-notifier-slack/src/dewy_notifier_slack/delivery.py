@@ -40,6 +40,7 @@ class Membership:
             raise SlackError(
                 f"dewy is not in the Slack channel {self.channel} and finds no public channel of that name to join",
                 "Invite the app in the channel (/invite @APP), or write the channel's ID in the URL",
+                permanent=True,
             )
         calls.join(self.channel, self._id)
 

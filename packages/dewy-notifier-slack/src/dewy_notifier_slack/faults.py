@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from ssl import SSLCertVerificationError
 from typing import Any
@@ -28,19 +28,23 @@ class SlackError(NotifierError):
         hint: As in :class:`dewy.errors.DewyError`.
         code: Slack's own word for the reason, ``not_in_channel`` say; empty where it gave none.
         retry_after: Seconds that Slack asked to wait; None when it did not say.
+        permanent: As in :class:`dewy.errors.NotifierError`.
     """
 
-    def __init__(self, message: str, hint: str = "", *, code: str = "", retry_after: float | None = None) -> None:
-        super().__init__(message, hint, retry_after=retry_after)
+    def __init__(
+        self, message: str, hint: str = "", *, code: str = "", retry_after: float | None = None, permanent: bool = False
+    ) -> None:
+        super().__init__(message, hint, retry_after=retry_after, permanent=permanent)
         self.code = code
 
 
 @dataclass(frozen=True, slots=True)
 class _Fault:
-    """A reason, a phrase without a full stop; and what to do about it, a sentence or empty."""
+    """A reason, a phrase without a full stop; what to do about it, a sentence or empty; whether it stays so until then."""
 
     reason: str
     hint: str = ""
+    permanent: bool = False
 
 
 _MOST_WORDS = 120
@@ -56,11 +60,12 @@ _WITHOUT_SCOPE = {
 }
 _INVITE = "Invite the app in the channel: /invite @APP"
 _ADMINISTRATOR = "Ask a workspace administrator to let the app post there, or name another channel"
-_NETWORK = "Check this host's network, HTTPS_PROXY and SLACK_API_URL; dewy tries again"
+_NETWORK = "Check this host's network, HTTPS_PROXY and SLACK_API_URL"
 _STRANGE = "Check SLACK_API_URL and what stands between Slack and this host: a proxy, a firewall, a login page"
-_AGAIN = "dewy tries again"
+_PASSES = "It passes by itself, as a rule; if not, see Slack's status page"
+_FEWER = "Many hosts share one limit: quiet=true makes the messages fewer"
 
-_INTERNAL = _Fault("Slack has trouble of its own", _AGAIN)
+_INTERNAL = _Fault("Slack has trouble of its own", _PASSES)
 _MAY_NOT_POST = _Fault("the workspace does not let the app post there", _ADMINISTRATOR)
 _DEACTIVATED = _Fault("the token belongs to a user or a workspace that is deactivated", _REINSTALL)
 _NO_SUCH_CHANNEL = _Fault(
@@ -94,13 +99,16 @@ _BY_CODE = {
     "fatal_error": _INTERNAL,
     "service_unavailable": _INTERNAL,
     "request_timeout": _INTERNAL,
-    "team_added_to_org": _Fault("the workspace is being moved to an organisation", _AGAIN),
+    "team_added_to_org": _Fault("the workspace is being moved to an organisation", _PASSES),
     "invalid_blocks": _MALFORMED,
     "invalid_attachments": _MALFORMED,
     "no_text": _MALFORMED,
     "msg_too_long": _Fault("the message is too long for Slack"),
 }
 """Slack's words for what is wrong, from the reference of the methods that are called."""
+
+_TEMPORARY = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"})
+"""Those of them that pass by themselves. A word that is not known may be one too."""
 
 _BUSY = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
 
@@ -121,7 +129,7 @@ def error_of(error: BaseException, doing: str, api_url: str) -> SlackError:
     if isinstance(error, SlackApiError):
         return _of_answer(error, doing)
     fault = _of_network(error, urlsplit(api_url).netloc)
-    return SlackError(f"{doing}: {fault.reason}", fault.hint)
+    return SlackError(f"{doing}: {fault.reason}", fault.hint, permanent=fault.permanent)
 
 
 # ---------------------------------------------------------------------------------------------------------- what it said
@@ -135,9 +143,9 @@ def _of_answer(error: SlackApiError, doing: str) -> SlackError:
         code = ""
     if response.status_code == 429 or code in _BUSY:
         waits = _retry_after(response.headers)
-        return SlackError(f"{doing}: Slack has too many requests to answer", _AGAIN, code=code, retry_after=waits)
+        return SlackError(f"{doing}: Slack has too many requests to answer", _FEWER, code=code, retry_after=waits)
     fault = _of_code(code, data) if code else _of_status(response.status_code)
-    return SlackError(f"{doing}: {fault.reason}", fault.hint, code=code)
+    return SlackError(f"{doing}: {fault.reason}", fault.hint, code=code, permanent=fault.permanent)
 
 
 def _of_code(code: str, data: Mapping[str, Any]) -> _Fault:
@@ -145,16 +153,18 @@ def _of_code(code: str, data: Mapping[str, Any]) -> _Fault:
         # where one of several scopes is enough Slack lists them all, first the one for public channels
         needed = _plain(data.get("needed", "")).partition(",")[0]
         hint = f"{_SCOPE}. {_WITHOUT_SCOPE[needed]}" if needed in _WITHOUT_SCOPE else _SCOPE
-        return _Fault(f"the token lacks the scope {needed or 'it needs'}", hint)
+        return _Fault(f"the token lacks the scope {needed or 'it needs'}", hint, permanent=True)
     if code.startswith(("restricted_action", "posting_to")):
-        return _Fault(f"{_MAY_NOT_POST.reason} ({code})", _ADMINISTRATOR)
-    return _BY_CODE.get(code, _Fault(f"Slack answered {code}"))
+        return _Fault(f"{_MAY_NOT_POST.reason} ({code})", _ADMINISTRATOR, permanent=True)
+    if fault := _BY_CODE.get(code):
+        return replace(fault, permanent=code not in _TEMPORARY)
+    return _Fault(f"Slack answered {code}")
 
 
 def _of_status(status: int) -> _Fault:
     """An answer without Slack's own words in it."""
     if status >= 500:
-        return _Fault(f"Slack is out of order (HTTP {status})", _AGAIN)
+        return _Fault(f"Slack is out of order (HTTP {status})", _PASSES)
     return _Fault(f"the answer is not one of Slack's (HTTP {status})", _STRANGE)
 
 
@@ -173,7 +183,8 @@ def _of_network(error: BaseException, host: str) -> _Fault:
             return _Fault(f"no answer from {host} in time", _NETWORK)
         if isinstance(cause, SSLCertVerificationError):
             reason = f"no safe connection to {host}: {_plain(cause.verify_message)}"
-            return _Fault(reason, "For a certificate authority of your own, set SSL_CERT_FILE to its certificate")
+            hint = "For a certificate authority of your own, set SSL_CERT_FILE to its certificate"
+            return _Fault(reason, hint, permanent=True)
         if isinstance(cause, IncompleteRead | RemoteDisconnected):
             return _Fault(f"the answer of {host} broke off", _NETWORK)
         if isinstance(cause, OSError) and (said := _said(cause)):

@@ -22,6 +22,7 @@ Block = dict[str, Any]
 _TITLE, _TEXT, _FIELD, _HOOK, _OUTPUT, _OUTPUT_LINES = 250, 2800, 300, 600, 2800, 40
 _MOST_CLEANED = 64 * 1024
 """Characters from the end of an output that are looked at: far more than are shown."""
+_FEW = 16  # bytes: line ends at its end are no output that somebody misses
 
 _GREEN, _YELLOW, _RED, _GREY = "good", "warning", "danger", "#8d8d8d"
 _GOOD_NEWS = frozenset({"deployment.done", "application.restarted"})
@@ -108,9 +109,11 @@ def _fields(message: Message, title: str) -> Iterator[tuple[str, str]]:
 
 
 def _versions(message: Message) -> str:
-    """``v1.3.9 → v1.4.0``, or the one version there is."""
+    """``v1.3.9 → v1.4.0``, or the one version there is. An error has no arrow: nothing went from one to the other."""
     version, previous = (code_span(shorten(line(one), _FIELD)) for one in (message.version, message.previous_version))
-    return f"{previous} → {version}" if message.previous_version not in ("", message.version) else version
+    if message.previous_version in ("", message.version):
+        return version
+    return f"{version} (before: {previous})" if message.level == "error" else f"{previous} → {version}"
 
 
 def _output(message: Message) -> Iterator[Block]:
@@ -120,7 +123,7 @@ def _output(message: Message) -> Iterator[Block]:
         return
     shown = tail(output, _OUTPUT, _OUTPUT_LINES)
     given = len(message.output.encode("utf-8", "replace"))
-    whole = shown == output and message.output_size <= given
+    whole = shown == output and message.output_size <= given + _FEW
     extent = "" if whole else f" (the end of {max(given, message.output_size):,} bytes)"
     yield _section(f"*Output*{extent}\n{code_block(shown)}")
 

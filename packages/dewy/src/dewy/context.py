@@ -42,6 +42,10 @@ class PluginContext:
         self._redactor.add(value)
         return value
 
+    def redact(self, text: str) -> str:
+        """The text with every secret replaced that is known by now: for what is cut before it is said."""
+        return self._redactor(text)
+
     def close(self) -> None:
         """Closes the HTTP client, if one was made."""
         if "http" in self.__dict__:

@@ -183,7 +183,11 @@ class Deployer:
         self._poll_failures += 1
         self.last_poll = PollFacts(at=datetime.now(UTC), answer=str(error), failures=self._poll_failures)
         wait = max(backoff(self._poll_failures, first=2 * self._interval, most=_MOST_WAIT), retry_after(error))
-        self._emit(events.REGISTRY_FAILED, failures=self._poll_failures, error=str(error), retry_seconds=round(wait, 1))
+        self._emit(
+            events.REGISTRY_FAILED,
+            failures=self._poll_failures, error=str(error), retry_seconds=round(wait, 1), keeps=self.pipeline.keeps(),
+            version=self.pipeline.state.current.version if self.pipeline.state.current else "",
+        )  # fmt: skip
         return wait
 
     def _consider(self, release: Release, seconds: float) -> float:

@@ -86,11 +86,12 @@ class StartError(DewyError):
         message: As in :class:`DewyError`.
         hint: As in :class:`DewyError`.
         output: The last lines that the application wrote, oldest first, without line ends.
+        code: Its exit code, a signal being negative; None when it has not ended, or nobody knows.
     """
 
-    def __init__(self, message: str, hint: str = "", *, output: tuple[str, ...] = ()) -> None:
+    def __init__(self, message: str, hint: str = "", *, output: tuple[str, ...] = (), code: int | None = None) -> None:
         super().__init__(message, hint)
-        self.output = output
+        self.output, self.code = output, code
 
 
 class HostError(DewyError):

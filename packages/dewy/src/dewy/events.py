@@ -55,15 +55,20 @@ def _kinds() -> Iterator[EventKind]:
 DEWY_STARTED = EventKind(
     "dewy.started",
     "info",
-    "dewy {dewy_version} keeps {application} at the newest version of {registry}",
+    "dewy {dewy_version} keeps {application} at the newest version of {registry}; what runs now: {version}",
     more=("command", "pid", "host"),
-    optional=("version",),
     title="dewy started",
     recorded=True,
 )
 DEWY_READY = EventKind("dewy.ready", "info", "dewy is up; what runs: {version}")
 DEWY_STOPPING = EventKind("dewy.stopping", "info", "dewy stops: {reason}", recorded=True)
-DEWY_STOPPED = EventKind("dewy.stopped", "info", "dewy stopped {application}", more=("seconds",), title="dewy stopped")
+DEWY_STOPPED = EventKind(
+    "dewy.stopped",
+    "info",
+    "dewy stopped ({reason}); {keeps}",
+    more=("application", "version", "seconds"),
+    title="dewy stopped",
+)
 DEWY_FAULT = EventKind(
     "dewy.fault",
     "error",
@@ -72,7 +77,12 @@ DEWY_FAULT = EventKind(
     title="a fault in dewy",
     recorded=True,
 )
-STATE_UNSAVED = EventKind("state.unsaved", "error", "the state cannot be written, which is tried again: {error}")
+STATE_UNSAVED = EventKind(
+    "state.unsaved",
+    "error",
+    "the state cannot be written, which is tried again: {error}",
+    title="the state cannot be written",
+)
 STATE_UNREADABLE = EventKind(
     "state.unreadable",
     "warn",
@@ -90,14 +100,15 @@ REGISTRY_PENDING = EventKind("registry.pending", "debug", "nothing to deploy yet
 REGISTRY_FAILED = EventKind(
     "registry.failed",
     "error",
-    "the registry gives no answer that dewy can use ({failures} in a row): {error}; next try in {retry_seconds}s",
+    "the registry gives no answer that dewy can use ({failures} in a row): {error}. {keeps}; next try in {retry_seconds}s",
+    more=("version",),
     title="the registry gives no usable answer",
     recorded=True,
 )
 REGISTRY_RECOVERED = EventKind(
     "registry.recovered",
     "info",
-    "the registry answers again after {failures} failures",
+    "the registry answers again (failures: {failures})",
     title="the registry answers again",
     recorded=True,
 )
@@ -119,9 +130,9 @@ REGISTRY_FRESH = EventKind("registry.fresh", "info", "the registry answers again
 DEPLOYMENT_STARTED = EventKind(
     "deployment.started",
     "info",
-    "{version} is new (running: {previous_version}): deploying {artifact}",
-    more=("reason", "directory"),
-    title="{version} is new",
+    "deploying {version}, {artifact}: {reason}",
+    more=("previous_version", "directory"),
+    title="deploying {version}",
 )
 ARTIFACT_CACHED = EventKind("artifact.cached", "info", "{artifact} of {version} comes from the cache", more=("bytes",))
 ARTIFACT_DOWNLOADED = EventKind(
@@ -136,8 +147,9 @@ ARTIFACT_UNCHANGED = EventKind(
     "{artifact} of {version} was published again with the same bytes: nothing to do",
 )
 ARTIFACT_CHANGED = EventKind(
-    "artifact.changed", "warn", "{version} was published again with other bytes: {artifact} is deployed anew",
-    more=("digest", "previous_digest"), title="{version} was published again with other bytes",
+    "artifact.changed", "warn",
+    "{version} was published again with other bytes ({digest} in place of {previous_digest}): {artifact} is deployed anew",
+    title="{version} was published again with other bytes",
     recorded=True,
 )  # fmt: skip
 RELEASE_UNPACKED = EventKind("release.unpacked", "info", "{version} is unpacked in {directory}", more=("seconds", "members"))
@@ -180,7 +192,7 @@ DEPLOYMENT_INTERRUPTED = EventKind(
 ROLLBACK_DONE = EventKind(
     "rollback.done",
     "warn",
-    "{version} is back in place of {previous_version}, in {seconds}s; {next}",
+    "{version} is back in place of {previous_version}, in {seconds}s ({reason}); {next}",
     more=("artifact", "digest", "directory"),
     title="rolled back to {version}",
     recorded=True,
@@ -188,7 +200,7 @@ ROLLBACK_DONE = EventKind(
 ROLLBACK_FAILED = EventKind(
     "rollback.failed",
     "error",
-    "{version} could not be taken back: {error}. {keeps}",
+    "could not go back to {version}: {error}. {keeps}",
     more=("previous_version", "seconds"),
     optional=("output",),
     title="could not roll back to {version}",
@@ -210,9 +222,11 @@ RELEASES_UNTIDY = EventKind(
     "releases.untidy",
     "error",
     "the release directories cannot be put in order, which the next start or deployment tries again: {error}",
+    title="the release directories cannot be put in order",
 )
 
 # hooks
+HOOK_OUTPUT = EventKind("hook.output", "info", "{phase} hook: {line}", more=("version",))
 HOOK_DONE = EventKind(
     "hook.done",
     "info",
@@ -244,9 +258,9 @@ CACHE_RECOVERED = EventKind("cache.recovered", "info", "the cache works again")
 PLUGIN_BROKEN = EventKind("plugin.broken", "warn", "the plugin {plugin} does not load: {error}", more=("distribution",))
 PLUGIN_FAILED = EventKind("plugin.failed", "warn", "the plugin {plugin} failed in {hook}: {error}")
 NOTIFIER_FAILED = EventKind(
-    "notifier.failed", "warn", "{notifier} could not be told of {event}: {error}", more=("attempts",)
+    "notifier.failed", "warn", "{notifier} could not be told of {event} (tries: {attempts}): {error}"
 )
-EVENTS_LOST = EventKind("events.lost", "warn", "{consumer} is too slow: {lost} events were not given to it")
+EVENTS_LOST = EventKind("events.lost", "warn", "{lost} events did not reach {consumer}: it is too slow, or does not answer")
 LOG = EventKind("log", "info", "{message}", more=("logger",))
 
 # the application under supervision
@@ -274,23 +288,23 @@ GENERATION_KILLED = EventKind(
 APPLICATION_CRASHED = EventKind(
     "application.crashed",
     "error",
-    "the application died ({how}) after {uptime}s; it is started again in {retry_seconds}s",
-    more=("generation", "pid", "version", "output", "crashes"),
+    "{version} died ({how}) after {uptime}s, {crashes} in a row; it is started again in {retry_seconds}s",
+    more=("generation", "pid", "output"),
     title="the application died",
     recorded=True,
 )
 APPLICATION_RECOVERED = EventKind(
     "application.recovered",
     "info",
-    "the application runs again after {crashes} crashes",
-    more=("generation", "version"),
+    "{version} runs again (crashes: {crashes})",
+    more=("generation",),
     title="the application runs again",
     recorded=True,
 )
 APPLICATION_RESTARTED = EventKind(
     "application.restarted",
     "info",
-    "the application was restarted in {seconds}s at {version}",
+    "the application was restarted in {seconds}s at {version}, for {reason}",
     more=("generation",),
     title="the application was restarted",
     recorded=True,
@@ -298,7 +312,7 @@ APPLICATION_RESTARTED = EventKind(
 RESTART_FAILED = EventKind(
     "restart.failed",
     "error",
-    "the application could not be restarted: {error}; the old one serves on",
+    "the application could not be restarted: {error}; {version} serves on, as it was",
     optional=("output",),
     title="the application could not be restarted",
     recorded=True,

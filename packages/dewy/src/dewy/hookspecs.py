@@ -74,7 +74,8 @@ def dewy_before_deploy(deployment: Deployment) -> None:
 
 @hookspec
 def dewy_after_deploy(deployment: Deployment, result: Result) -> None:
-    """Follows a deployment. Called in the deployer's thread, for every outcome; on success the new process runs.
+    """Follows a deployment. Called in the deployer's thread, for every outcome; on success the new process runs, and when
+    the deployment was undone (``rolled_back``) the version before is current again.
 
     Args:
         deployment: What was deployed, or was to be.

@@ -37,8 +37,12 @@ class Redactor:
                 self.add(url["password"], unquote(url["password"]))
 
     def add(self, *values: str) -> None:
-        """From now on these are replaced, also in their percent-encoded form. Very short values are passed over."""
+        """From now on these are replaced, also in their percent-encoded form. Very short values are passed over.
+
+        So are the lines of a value that has several, a private key say: output is told line by line.
+        """
         told = {form for value in values if len(value) >= _SHORTEST_TOLD for form in (value, quote(value, safe=""))}
+        told |= {line for value in values for line in _lines(value) if len(line) >= _SHORTEST_GUESSED}
         with self._lock:
             if told <= self._secrets:
                 return
@@ -50,3 +54,8 @@ class Redactor:
         """The text with every known secret replaced."""
         pattern = self._pattern
         return pattern.sub(HIDDEN, text) if pattern else text
+
+
+def _lines(value: str) -> list[str]:
+    lines = [line.strip() for line in value.splitlines()]
+    return lines if len(lines) > 1 else []

@@ -36,6 +36,7 @@ class ReleaseDirectories:
         self.root = root
         self.folder = root / "releases"
         self.link = root / "current"
+        self._last: datetime | None = None
 
     def prepare(self) -> None:
         """Makes the folder, takes away what a killed dewy left half done, and looks whether ``current`` is ours.
@@ -53,9 +54,11 @@ class ReleaseDirectories:
                 shutil.rmtree(path)
 
     def new_name(self, now: datetime) -> str:
-        """A name for the next release: its time, but later than every release there is, whatever the clock says."""
-        later = [time + timedelta(seconds=1) for path in self.folder.iterdir() if (time := _time(path))]
-        return _name(max([now, *later]))
+        """A name for the next release: its time, but later than every one there is or was, whatever the clock says."""
+        there = [time for path in self.folder.iterdir() if (time := _time(path))]
+        given = [self._last] if self._last else []
+        self._last = max([now, *(time + timedelta(seconds=1) for time in (*there, *given))])
+        return _name(self._last)
 
     def path(self, name: str) -> Path:
         """Where a release is, or will be."""

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from dewy import __version__, events
@@ -35,7 +35,7 @@ from dewy.stream import EventStream, LoggingBridge
 from dewy.supervised import SupervisedApplication
 from dewy.supervisor import Sockets, Supervisor, SupervisorBridge, SupervisorSettings, bind, parse_ports, stop_orphans
 from dewy.supervisor.generation import Means
-from dewy.systemd import SystemdNotifier
+from dewy.systemd import subscribe_systemd, watchdog
 from dewy.types import Level
 from dewy.wiring import Wiring
 
@@ -67,7 +67,14 @@ def serve(settings: Settings, level: Level, form: LogFormat) -> int:
             stop_orphans(settings.root, stream.emit, settings.stop_timeout)
         with bind(addresses, stream.emit, settings.root) as sockets:
             asyncio.run(_Service(settings, wiring, stream, sockets).run(progress))
+            _be_patient()
     return 0
+
+
+def _be_patient() -> None:
+    """Who asks once more now would only keep people from being told: the rest has a bound."""
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _settle_process() -> None:
@@ -94,7 +101,7 @@ def _told(settings: Settings, stream: EventStream, wiring: Wiring, level: Level,
     log = Log(sys.stderr, level, form, colour=terminal and "NO_COLOR" not in settings.environ)
     stream.subscribe("log", log, log.wants)
     stream.subscribe("journal", JournalRecorder(Journal(settings.state_directory), stream.emit), is_recorded)
-    _subscribe_systemd(stream, settings.environ)
+    subscribe_systemd(stream, settings.environ, settings.stop_timeout + _JOIN_MARGIN + _FLUSH)
     wiring.subscribe(stream)
     try:
         yield ProgressLine(log.progress) if terminal else _nobody_looks
@@ -118,25 +125,6 @@ def _prepare_logging(stream: EventStream, level: Level) -> None:
     logging.captureWarnings(capture=True)
 
 
-_TOLD_TO_SYSTEMD = {
-    events.DEWY_READY.name: ("READY=1",),
-    events.DEWY_STOPPING.name: ("STOPPING=1",),
-    events.DEPLOYMENT_DONE.name: (),
-    events.DEPLOYMENT_FAILED.name: (),
-}
-"""Events that systemd is told, as its status, and what else it is to know by them."""
-
-
-def _subscribe_systemd(stream: EventStream, environ: Mapping[str, str]) -> None:
-    notify = SystemdNotifier(environ)
-    if notify.listens:
-        stream.subscribe(
-            "systemd",
-            lambda event: notify(*_TOLD_TO_SYSTEMD[event.name], f"STATUS={event.text}"),
-            lambda name, _level: name in _TOLD_TO_SYSTEMD,
-        )
-
-
 class _Service:
     """The main thread's part."""
 
@@ -145,6 +133,7 @@ class _Service:
         self._waker = wiring.runtime.waker
         self._asked = asyncio.Event()
         self._began = datetime.now(UTC)
+        self._reason = ""
 
     async def run(self, progress: Progress) -> None:
         """Keeps both threads at work until dewy is asked to stop."""
@@ -160,14 +149,16 @@ class _Service:
             events.DEWY_STARTED,
             dewy_version=__version__, application=self._settings.root.name, registry=self._wiring.registry_url,
             command=self._settings.command, pid=os.getpid(), host=host_name(),
-            version=state.current.version if state.current else "",
+            version=state.current.version if state.current else "nothing yet",
         )  # fmt: skip
         async with contextlib.AsyncExitStack() as stack:
             await self._listen(stack, deployer, supervisor)
             thread = threading.Thread(target=deployer.run, name="deployer", daemon=True)
             thread.start()
-            await self._asked.wait()
-            await self._stop(supervisor, thread)
+            # a deployer that has ended by itself is as bad as a main thread that hangs
+            with watchdog(self._settings.environ, lambda: thread.is_alive() or self._asked.is_set()):
+                await self._asked.wait()
+                self._tell_stop(deployer, await self._stop(supervisor, thread))
 
     async def _listen(self, stack: contextlib.AsyncExitStack, deployer: Deployer, supervisor: Supervisor | None) -> None:
         """Takes the commands of operators. Where that cannot be, deployments go on without them."""
@@ -211,14 +202,24 @@ class _Service:
     def _ask_to_stop(self, number: signal.Signals) -> None:
         if not self._asked.is_set():
             self._emit(events.DEWY_STOPPING, reason=number.name)
+            self._reason = number.name
             self._asked.set()
 
-    async def _stop(self, supervisor: Supervisor | None, deployer: threading.Thread) -> None:
-        """Lets the application and the deployer finish side by side, each with a bound."""
+    async def _stop(self, supervisor: Supervisor | None, thread: threading.Thread) -> float:
+        """Lets the application and the deployer finish side by side, each with a bound; the seconds that it took."""
         began = time.monotonic()
         self._waker.stop()
         limit = self._settings.stop_timeout + _JOIN_MARGIN
-        joined = asyncio.to_thread(deployer.join, limit)
+        joined = asyncio.to_thread(thread.join, limit)
         await asyncio.gather(*([supervisor.stop()] if supervisor else []), joined)
-        seconds = round(time.monotonic() - began, 3)
-        self._emit(events.DEWY_STOPPED, application=self._settings.root.name, seconds=seconds)
+        return round(time.monotonic() - began, 3)
+
+    def _tell_stop(self, deployer: Deployer, seconds: float) -> None:
+        current, application = deployer.pipeline.state.current, self._settings.root.name
+        version = current.version if current else "nothing"
+        keeps = f"{application} {version} does not run any more"
+        if self._settings.command == "assets":
+            keeps = f"{application} stays at {version}, and nothing new is deployed until dewy runs again"
+        self._emit(
+            events.DEWY_STOPPED, reason=self._reason, keeps=keeps, application=application, version=version, seconds=seconds
+        )

@@ -35,6 +35,7 @@ class Settings:
         interval: Between polls.
         before_hook: Shell command to run before a deployment, or empty.
         after_hook: Shell command to run after it, or empty.
+        rollback_hook: Shell command to run when a deployment was undone, or empty.
         hook_timeout: How long a hook may run.
         start_grace: How long an application that says nothing must stay up to count as ready.
         start_timeout: How long one that says when it is ready may take.
@@ -60,6 +61,7 @@ class Settings:
     interval: float = 10.0
     before_hook: str = ""
     after_hook: str = ""
+    rollback_hook: str = ""
     hook_timeout: float = 300.0
     start_grace: float = 1.0
     start_timeout: float = 30.0

@@ -28,6 +28,8 @@ Wants = Callable[[str, Level], bool]
 """Whether a consumer wants events of a name and a level. What nobody wants costs next to nothing."""
 
 _QUEUE_LENGTH = 1000
+_LAST_WORDS = 2.0
+"""Seconds at the end for the log alone, however long others have kept it waiting: it says what they have lost."""
 
 
 class _Delivery:
@@ -59,12 +61,15 @@ class _Delivery:
         lost, self._lost = self._lost, 0
         self._report(self.name, lost)
 
-    def close(self, deadline: float) -> None:
-        """Delivers what is queued, until the monotonic deadline."""
-        with contextlib.suppress(queue.Full):
-            self._queue.put(None, timeout=max(0.0, deadline - time.monotonic()))
+    def end(self) -> None:
+        """Says that nothing more comes: the thread ends when all is delivered."""
+        with contextlib.suppress(queue.Full):  # then what is left is counted as lost
+            self._queue.put_nowait(None)
+
+    def join(self, deadline: float) -> None:
+        """Waits until all is delivered, until the monotonic deadline; reports what is not."""
         self._thread.join(max(0.0, deadline - time.monotonic()))
-        if undelivered := self._queue.qsize():
+        if self._thread.is_alive() and (undelivered := self._queue.qsize()):
             self._lost += undelivered
         if self._lost:
             self._report_lost()
@@ -99,8 +104,14 @@ class EventStream:
     def close(self, seconds: float) -> None:
         """Delivers what is queued, at most for so long; the first consumer, the log, last: it is told what others lose."""
         deadline = time.monotonic() + seconds
-        for delivery in reversed(self._deliveries):
-            delivery.close(deadline)
+        log, others = self._deliveries[:1], self._deliveries[1:]
+        for delivery in others:
+            delivery.end()
+        for delivery in others:
+            delivery.join(deadline)
+        for delivery in log:
+            delivery.end()
+            delivery.join(max(deadline, time.monotonic() + _LAST_WORDS))
         self._deliveries = []
 
     def _wanting(self, name: str, level: Level) -> list[_Delivery]:

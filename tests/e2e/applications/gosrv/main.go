@@ -10,12 +10,14 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
 )
 
-var version = "unset" // set by the linker
+// In a release another text of the same length is written over this one, in the built program.
+var version = strings.TrimSpace("the-version-of-this-server")
 
 func listener() (net.Listener, error) {
 	if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) || os.Getenv("LISTEN_FDS") != "1" {
@@ -44,14 +46,31 @@ func main() {
 		}
 		fmt.Fprintf(w, "%s %d %s\n", version, os.Getpid(), os.Getenv("DEWY_VERSION"))
 	}
-	server := &http.Server{Handler: http.HandlerFunc(answer)}
-	go func() { _ = server.Serve(listen) }()
+	var open atomic.Int64
+	count := func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed:
+			open.Add(-1)
+		}
+	}
+	server := &http.Server{Handler: http.HandlerFunc(answer), ConnState: count}
+	served := make(chan struct{})
+	go func() {
+		_ = server.Serve(listen)
+		close(served)
+	}()
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
 	<-stop
 	draining.Store(true)
 	_ = listen.Close()
-	time.Sleep(700 * time.Millisecond) // kept connections learn of it with their next answer
+	<-served // every connection that was accepted is counted
+	// Kept connections learn of it with their next answer; one that asks for nothing more is hung up on after a while.
+	for patience := time.Now().Add(5 * time.Second); open.Load() > 0 && time.Now().Before(patience); {
+		time.Sleep(5 * time.Millisecond)
+	}
 	limit, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	_ = server.Shutdown(limit)

@@ -84,6 +84,7 @@ def deployment_options(function: F) -> F:
             _option("-i", "--interval", type=SECONDS, default="10s", show_default=True, help="Time between polls."),
             _option("--before-deploy-hook", metavar="CMD", default="", help="Shell command run first; it can veto."),
             _option("--after-deploy-hook", metavar="CMD", default="", help="Shell command run when the version runs."),
+            _option("--rollback-hook", metavar="CMD", default="", help="Shell command run when a deployment was undone."),
             _option("--hook-timeout", type=SECONDS, default="5m", show_default=True, help="How long a hook may run."),
             _option("--constraint", metavar="RANGE", default="", help="Never leave it: >=1.4,<2 or ~1.4, ^1.4, 1.4.x."),
             _option("--slot", metavar="NAME", default="", help="Only versions whose build metadata is NAME: 1.4.0+NAME."),
@@ -175,7 +176,7 @@ def settings_of(command: Command, options: dict[str, Any]) -> Settings:
         **{
             name: options[name]
             for name in (
-                "interval", "hook_timeout", "keep_releases", "max_size", "max_members",
+                "interval", "rollback_hook", "hook_timeout", "keep_releases", "max_size", "max_members",
                 "constraint", "slot", "calver", "verify",
                 "ready", "start_grace", "start_timeout", "stop_timeout",
             )

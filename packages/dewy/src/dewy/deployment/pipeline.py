@@ -243,19 +243,28 @@ class Pipeline:
 
     def tell_failure(self, failure: DeploymentFailed, retry_seconds: float | None = None) -> None:
         """Says that a deployment has failed, what serves now, and what comes next."""
-        current, cause = self.state.current, failure.cause
+        current, cause, version = self.state.current, failure.cause, failure.attempt.release.version
         output = "\n".join(cause.output) if isinstance(cause, StartError) else ""
-        retry = "it is tried again" if retry_seconds is None else f"it is tried again in {retry_seconds:.0f}s"
+        following = f"{version} is tried again" + ("" if retry_seconds is None else f" in {retry_seconds:.0f}s")
+        if failure.held:
+            following = f"{version} is on hold until the registry offers another, or: dewy unhold {version}"
         with failure.attempt.scope():
             self._emit(
                 events.DEPLOYMENT_FAILED,
-                version=failure.attempt.release.version, error=str(failure), phase=failure.phase, output=output,
+                version=version, error=str(failure), phase=failure.phase, output=output,
                 seconds=failure.attempt.seconds, digest=failure.attempt.deployment.digest,
                 previous_version=current.version if current else "",
-                keeps=f"{current.version} runs on" if current else "nothing runs",
-                next="it is on hold until the registry offers another" if failure.held else retry,
+                keeps=self.keeps(),
+                next=following,
                 **failure.attempt.durations(),
             )  # fmt: skip
+
+    def keeps(self) -> str:
+        """What serves while something else has failed: the end of a sentence."""
+        current = self.state.current
+        if current is None:
+            return "nothing runs"
+        return f"{current.version} runs on" if self.application else f"{current.version} stays"
 
     def tell_registry_of(self, done: RolledBack) -> None:
         """Reports a rollback as what it is to the fleet: this host runs that version now."""

@@ -104,7 +104,7 @@ class Rollback:
         with within(deployment=self._stage.releases.new_name(now())):
             # written if the disk takes it: a full one must not keep anybody from going back
             self._stage.note(before.unhold(target.version).hold(held), "switching", target, kind="rollback")
-            done = self._go(target, left, undo=before)
+            done = self._go(target, left, reason, undo=before)
             self._stage.tell_held(held)
         return done
 
@@ -122,7 +122,7 @@ class Rollback:
             self._stage.note(self._stage.state.hold(held), "failed", failed)
             self._stage.revert(failed, back)
             done = RolledBack(back, failed, self._since(began))
-            self._tell(done)
+            self._tell(done, reason)
             self._stage.tell_held(held)
         return done
 
@@ -131,7 +131,7 @@ class Rollback:
         left, target = self._left(), pending.deployed
         with within(deployment=self._stage.releases.new_name(now())):
             self._emit(events.DEPLOYMENT_RESUMED, version=target.version, phase="rollback")
-            self._go(target, left, undo=self._stage.state.unhold(left.version))
+            self._go(target, left, "dewy was stopped in the middle of it", undo=self._stage.state.unhold(left.version))
 
     def _left(self) -> Deployed:
         left = self._stage.state.current
@@ -139,7 +139,7 @@ class Rollback:
             raise DewyError("nothing runs here yet, so there is nothing to go back from")
         return left
 
-    def _go(self, target: Deployed, left: Deployed, *, undo: State) -> RolledBack:
+    def _go(self, target: Deployed, left: Deployed, reason: str, *, undo: State) -> RolledBack:
         began = self._monotonic()
         try:
             self._stage.point_current_at(target)
@@ -152,15 +152,15 @@ class Rollback:
             raise cause from error
         done = RolledBack(target, left, self._since(began))
         self._stage.settle(self._stage.state.deployed(replace(target, at=now().isoformat(timespec="seconds"))))
-        self._tell(done)
+        self._tell(done, reason)
         return done
 
-    def _tell(self, done: RolledBack) -> None:
+    def _tell(self, done: RolledBack, reason: str) -> None:
         release, left = done.release, done.left
         self._emit(
             events.ROLLBACK_DONE,
             version=release.version, previous_version=left.version, seconds=done.seconds, artifact=release.artifact,
-            digest=release.digest, directory=release.directory,
+            digest=release.digest, directory=release.directory, reason=reason,
             next=f"{left.version} is on hold; another version is deployed when the registry offers one",
         )  # fmt: skip
 

@@ -40,6 +40,7 @@ class Address:
         host: Name or literal without brackets; empty for every IPv4 address of the host, and for a unix socket.
         port: 1 to 65535; 0 for a unix socket.
         path: Of a unix socket, as given; otherwise empty.
+        name: Under which the application knows the socket, where that is another's than its own.
     """
 
     spec: str
@@ -47,11 +48,12 @@ class Address:
     host: str = ""
     port: int = 0
     path: str = ""
+    name: str = ""
 
     @property
     def fd_name(self) -> str:
         """The socket's name in ``LISTEN_FDNAMES``: the spec, without what systemd does not allow there."""
-        return _NOT_IN_A_NAME.sub("-", self.spec)[:255]
+        return self.name or _NOT_IN_A_NAME.sub("-", self.spec)[:255]
 
 
 def parse_ports(specs: Sequence[str]) -> tuple[Address, ...]:

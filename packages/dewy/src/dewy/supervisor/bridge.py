@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from dewy.errors import DewyError
 from dewy.supervisor.launch import Launch
+from dewy.supervisor.preflight import Candidate
 from dewy.supervisor.status import Status
 from dewy.supervisor.supervisor import Supervisor
 
 __all__ = ["SupervisorBridge"]
+
+T = TypeVar("T")
 
 
 class SupervisorBridge:
@@ -41,6 +45,23 @@ class SupervisorBridge:
         """See :meth:`Supervisor.swap`."""
         self._call(self._supervisor.swap(launch), self._start_limit)
 
+    def unsettle(self, limit: float) -> None:
+        """See :meth:`Supervisor.unsettle`."""
+        self._call(self._supervisor.unsettle(limit), self._start_limit)
+
+    def settle(self) -> None:
+        """See :meth:`Supervisor.settle`; never waits."""
+        with contextlib.suppress(RuntimeError):  # the main thread has ended
+            self._loop.call_soon_threadsafe(self._supervisor.settle)
+
+    def preflight(self, launch: Launch) -> Candidate:
+        """See :meth:`Supervisor.preflight`."""
+        return self._call(self._supervisor.preflight(launch), self._start_limit)
+
+    def end_preflight(self, candidate: Candidate, grace: float) -> None:
+        """See :meth:`Candidate.stop`."""
+        self._call(candidate.stop(grace), self._stop_limit)
+
     def restart(self) -> None:
         """See :meth:`Supervisor.restart`."""
         self._call(self._supervisor.restart(), self._start_limit)
@@ -59,14 +80,14 @@ class SupervisorBridge:
         """See :attr:`Supervisor.speaks_notify`; never waits."""
         return self._supervisor.speaks_notify
 
-    def _call(self, verb: Coroutine[Any, Any, None], limit: float) -> None:
+    def _call(self, verb: Coroutine[Any, Any, T], limit: float) -> T:
         try:
             future = asyncio.run_coroutine_threadsafe(verb, self._loop)
         except RuntimeError as error:
             verb.close()
             raise _ended() from error
         try:
-            future.result(limit + _MARGIN)
+            return future.result(limit + _MARGIN)
         except concurrent.futures.CancelledError as error:
             raise _ended() from error
         except TimeoutError as error:

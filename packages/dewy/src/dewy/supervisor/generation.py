@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextvars import Context
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -125,7 +126,7 @@ class Generation:
         self._asked_at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._capture, self._notify, self._process = self._spawn()
-        self.life = self._loop.create_task(self._live())
+        self.life = self._loop.create_task(self._live(), context=Context())
 
     def _spawn(self) -> tuple[Capture, NotifySocket, Process]:
         """The process and what it speaks through. Raises StartError or HostError, and then leaves nothing behind."""
@@ -207,7 +208,7 @@ class Generation:
     async def _verdict(self) -> Ready | NotReady | Wait:
         if self._process.exited.done():
             ending = await asyncio.shield(self.ended)
-            return NotReady(f"it ended with {describe_exit(ending.code)}", explain_exit(ending.code))
+            return NotReady(f"it ended with {describe_exit(ending.code)}", explain_exit(ending.code), ending.code)
         if self._asked_at is not None:
             return NotReady("it was asked to finish")
         return judge(self._progress, self._settings, time.monotonic())

@@ -114,10 +114,12 @@ class NotReady:
     Attributes:
         why: A sentence that begins with "it", without its full stop.
         hint: What to do about it.
+        code: The exit code, where it has ended.
     """
 
     why: str
     hint: str = ""
+    code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import os
 import socket
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -18,7 +18,7 @@ from dewy.errors import HostError
 from dewy.supervisor.addresses import Address
 from dewy.supervisor.launch import FIRST_FD
 
-__all__ = ["Listener", "Sockets", "bind", "lift"]
+__all__ = ["Listener", "Sockets", "bind", "bind_private", "lift"]
 
 _BACKLOG = 65535
 """More than any system allows: the kernel cuts it to its own limit (``net.core.somaxconn``)."""
@@ -40,6 +40,14 @@ class Listener:
     address: Address
     socket: socket.socket
     file: tuple[Path, int, int] | None = None
+
+    @property
+    def bound(self) -> Address:
+        """Where it listens indeed: of a private one the port that the kernel has chosen, of a unix socket the whole path."""
+        if self.file:
+            return replace(self.address, path=str(self.file[0]))
+        host, port = self.socket.getsockname()[:2]
+        return replace(self.address, host=host, port=port)
 
     def close(self) -> None:
         """Closes the socket, and removes its file unless somebody has put another in its place."""
@@ -103,6 +111,42 @@ def bind(addresses: Sequence[Address], emit: events.Emit, directory: Path | None
     if addresses:
         emit(events.SOCKETS_BOUND, addresses=", ".join(address.spec for address in addresses))
     return Sockets(listeners)
+
+
+def bind_private(addresses: Sequence[Address], directory: Path) -> Sockets:
+    """Stand-ins for sockets, of the same kinds and under the same names, that only this host can reach: for a preflight.
+
+    Args:
+        addresses: The public ones.
+        directory: Where stand-ins for unix sockets are made: one that is its owner's alone.
+
+    Raises:
+        HostError: This host has no room for them.
+    """
+    floor = FIRST_FD + len(addresses)
+    with contextlib.ExitStack() as undo:
+        listeners = []
+        for number, address in enumerate(addresses):
+            stand_in = _stand_in(address, number)
+            listener = _listen(stand_in, floor, directory)
+            undo.callback(listener.close)
+            # the application finds it under the name that it knows, and under the address that it has
+            bound = replace(listener.bound, spec=_spec_of(listener.bound), name=address.fd_name)
+            listeners.append(replace(listener, address=bound))
+        undo.pop_all()
+    return Sockets(listeners)
+
+
+def _stand_in(address: Address, number: int) -> Address:
+    if address.kind == "unix":
+        return Address(f"preflight-{number}.sock", "unix", path=f"preflight-{number}.sock")
+    return Address("preflight", address.kind, "::1" if address.kind == "ipv6" else "127.0.0.1", 0)
+
+
+def _spec_of(bound: Address) -> str:
+    if bound.kind == "unix":
+        return bound.path
+    return f"[{bound.host}]:{bound.port}" if bound.kind == "ipv6" else f"{bound.host}:{bound.port}"
 
 
 def lift(descriptor: int, floor: int) -> int:

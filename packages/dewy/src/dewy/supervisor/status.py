@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from dewy.supervisor.failure import Failure
+
 __all__ = ["GenerationState", "GenerationStatus", "Status", "SupervisorState"]
 
 GenerationState = Literal["starting", "ready", "stopping"]
@@ -47,9 +49,11 @@ class Status:
         current: The generation that serves; None while there is none.
         generations: All whose processes are alive, oldest first.
         crashes: How often in a row the application has died.
+        last_failure: How it last died, or was not ready when it was started again; None while it never did.
     """
 
     state: SupervisorState
     current: GenerationStatus | None
     generations: tuple[GenerationStatus, ...]
     crashes: int
+    last_failure: Failure | None = None

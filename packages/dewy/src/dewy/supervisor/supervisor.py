@@ -7,45 +7,29 @@ rule that nothing here may break: the generation that serves is only asked to fi
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from dewy import events
 from dewy.errors import DewyError, HostError, StartError
+from dewy.scope import facts
 from dewy.supervisor.exits import describe_exit
+from dewy.supervisor.failure import Failure, NotUp
 from dewy.supervisor.generation import Ending, Generation, Means
-from dewy.supervisor.governor import CrashGovernor
 from dewy.supervisor.launch import Launch
+from dewy.supervisor.preflight import Candidate, for_preflight
 from dewy.supervisor.readiness import NotReady
+from dewy.supervisor.revival import Revival
 from dewy.supervisor.settings import SupervisorSettings
+from dewy.supervisor.sockets import bind_private
 from dewy.supervisor.status import Status, SupervisorState
+from dewy.supervisor.turns import Turns
 
 __all__ = ["Supervisor"]
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """How a generation died or was not ready: what is told when it is started again."""
-
-    how: str
-    number: int
-    version: str
-    pid: int | None = None
-    uptime: float = 0.0
-    output: tuple[str, ...] = ()
-
-
-class _NotUp(Exception):
-    """A generation did not come up: what the caller is told, and what is told when it is tried again."""
-
-    def __init__(self, error: StartError | HostError, failure: _Failure) -> None:
-        super().__init__(error)
-        self.error, self.failure = error, failure
 
 
 class Supervisor:
@@ -60,17 +44,14 @@ class Supervisor:
     def __init__(self, means: Means, *, speaks_notify: bool = False, learned: Callable[[], None] | None = None) -> None:
         self._means, self._settings, self._emit = means, means.settings, means.emit
         self._speaks_notify, self._learned = speaks_notify, learned
-        self._turn = asyncio.Lock()
-        self._serving = asyncio.Event()
-        self._governor = CrashGovernor(self._settings)
+        self._turns = Turns()
+        self._revival = Revival(self._settings, self._emit, self._turns, self._bring_back)
         self._number = 0
         self._wanted: Launch | None = None
         self._current: Generation | None = None
         self._alive: tuple[Generation, ...] = ()
         self._queued_restart: asyncio.Task[None] | None = None
-        self._keeper: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
-        self._stable: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
     # ------------------------------------------------------------------------------------------------------ the verbs
@@ -94,6 +75,24 @@ class Supervisor:
             DewyError: dewy is shutting down.
         """
         await self._do(self._swap(launch))
+
+    async def unsettle(self, limit: float) -> None:
+        """``current`` is about to change: what runs is not started again until :meth:`settle`, or for so many seconds."""
+        await self._turns.unsettle(limit)
+
+    def settle(self) -> None:
+        """``current`` leads to what runs, or is to run."""
+        self._turns.settle()
+
+    async def preflight(self, launch: Launch) -> Candidate:
+        """Starts an application beside the present one, on private sockets; returns when it is ready.
+
+        Raises:
+            StartError: It is not ready. It is gone again.
+            HostError: This host could not start it.
+            DewyError: dewy is shutting down.
+        """
+        return await self._do(self._preflight(launch))
 
     async def restart(self) -> None:
         """Swaps the application for itself (R84). One that is asked for while another waits for its turn is the same one.
@@ -141,7 +140,8 @@ class Supervisor:
             state=self._state(),
             current=current.status if current else None,
             generations=tuple(generation.status for generation in self._alive),
-            crashes=self._governor.crashes,
+            crashes=self._revival.crashes,
+            last_failure=self._revival.last_failure,
         )
 
     def _state(self) -> SupervisorState:
@@ -149,7 +149,7 @@ class Supervisor:
             return "stopped" if self._ending.done() else "stopping"
         if self._current:
             return "running"
-        if self._turn.locked():
+        if self._turns.taken:
             return "starting"
         return "waiting" if self._wanted else "idle"
 
@@ -171,25 +171,38 @@ class Supervisor:
             task.exception()  # whoever asked may have stopped waiting: then nobody else looks at it
 
     async def _start(self, launch: Launch) -> None:
-        async with self._turn:
+        async with self._turns.any():
             self._refuse_when_ending()
             self._wanted = launch
             try:
                 await self._bring_up(launch, "start")
-            except _NotUp as not_up:
-                self._keep_trying(not_up.failure)
+            except NotUp as not_up:
+                self._revival.begin(not_up.failure)
                 raise not_up.error from None
+
+    async def _preflight(self, launch: Launch) -> Candidate:
+        async with self._turns.any():
+            self._refuse_when_ending()
+            self._number += 1
+            sockets = bind_private(self._means.sockets.addresses, self._means.ledger.mark.root / ".dewy")
+            try:
+                means = replace(self._means, sockets=sockets)
+                generation = await self._until_ready(self._spawn(for_preflight(launch), "preflight", means))
+            except BaseException as error:
+                sockets.close()
+                raise (error.error if isinstance(error, NotUp) else error) from None
+            return Candidate(generation, sockets)
 
     async def _swap(self, launch: Launch) -> None:
-        async with self._turn:
+        async with self._turns.any():
             try:
                 await self._bring_up(launch, "swap")
-            except _NotUp as not_up:
+            except NotUp as not_up:
                 raise not_up.error from None
-            self._governor.replaced()
+            self._revival.replaced()
 
     async def _restart(self) -> None:
-        async with self._turn:
+        async with self._turns.steady():
             self._queued_restart = None  # who asks from here on asks for another one
             self._refuse_when_ending()
             if self._wanted is None:
@@ -197,50 +210,61 @@ class Supervisor:
             began = time.monotonic()
             try:
                 generation = await self._bring_up(self._wanted, "restart")
-            except _NotUp as not_up:
+            except NotUp as not_up:
                 self._tell_failed_restart(not_up)
                 raise not_up.error from None
             self._emit(
                 events.APPLICATION_RESTARTED,
                 seconds=round(time.monotonic() - began, 3), version=generation.launch.version, generation=generation.number,
+                reason=str(facts().get("cause", "a request")),
             )  # fmt: skip
 
-    def _tell_failed_restart(self, not_up: _NotUp) -> None:
+    def _tell_failed_restart(self, not_up: NotUp) -> None:
         if self._current:
             output = "\n".join(not_up.failure.output)
-            self._emit(events.RESTART_FAILED, error=str(not_up.error), output=output)
+            version = self._current.launch.version
+            self._emit(events.RESTART_FAILED, error=str(not_up.error), version=version, output=output)
         else:
-            self._keep_trying(not_up.failure)  # nothing serves on: what died before is tried again
+            self._revival.begin(not_up.failure)  # nothing serves on: what died before is tried again
+
+    async def _bring_back(self) -> None:
+        """Starts what is wanted. The caller has the turn. Raises as :meth:`_bring_up`."""
+        if self._wanted and not self._current:
+            await self._bring_up(self._wanted, "crash")
 
     async def _bring_up(self, launch: Launch, reason: str) -> Generation:
         """Starts a generation, waits until it is ready, and has it take over. The caller has the turn.
 
         Raises:
-            _NotUp: It is not ready, and gone again.
+            NotUp: It is not ready, and gone again.
             DewyError: dewy is shutting down.
         """
         self._refuse_when_ending()
         self._number += 1
-        generation = self._spawn(launch, reason)
+        generation = await self._until_ready(self._spawn(launch, reason, self._means))
+        self._hand_over(generation)
+        return generation
+
+    async def _until_ready(self, generation: Generation) -> Generation:
+        """Waits until it is. Raises NotUp when it is not, and gone again; DewyError when dewy is shutting down."""
         verdict = await generation.until_ready()
         self._refuse_when_ending()
         if isinstance(verdict, NotReady):
             raise await self._give_up(generation, verdict)
         self._emit(
             events.GENERATION_READY,
-            generation=generation.number, pid=generation.pid, version=launch.version, how=verdict.how,
+            generation=generation.number, pid=generation.pid, version=generation.launch.version, how=verdict.how,
             seconds=round(generation.uptime, 3),
         )  # fmt: skip
-        self._hand_over(generation)
         return generation
 
-    def _spawn(self, launch: Launch, reason: str) -> Generation:
+    def _spawn(self, launch: Launch, reason: str, means: Means) -> Generation:
         must_say = self._speaks_notify if launch.says_ready is None else launch.says_ready
         try:
-            generation = Generation(self._number, launch, self._means, must_say=must_say)
+            generation = Generation(self._number, launch, means, must_say=must_say)
         except (StartError, HostError) as error:
             self._tell_not_ready(None, launch, str(error))
-            raise _NotUp(error, _Failure(str(error), self._number, launch.version)) from error
+            raise NotUp(error, Failure(str(error), self._number, launch.version, launch.release)) from error
         self._alive = (*self._alive, generation)
         generation.when_it_says_ready(self._it_speaks)
         generation.ended.add_done_callback(lambda ended: self._has_ended(generation, ended.result()))
@@ -251,17 +275,15 @@ class Supervisor:
         )  # fmt: skip
         return generation
 
-    async def _give_up(self, generation: Generation, verdict: NotReady) -> _NotUp:
+    async def _give_up(self, generation: Generation, verdict: NotReady) -> NotUp:
         """Ends a generation that did not become ready; returns what to raise."""
         launch, uptime = generation.launch, generation.uptime
         await generation.discard()
         self._refuse_when_ending()
         self._tell_not_ready(generation, launch, verdict.why)
-        error = StartError(f"{launch.version} is not ready: {verdict.why}", verdict.hint, output=generation.output)
-        how = verdict.why.removeprefix("it ended with ")
-        return _NotUp(
-            error, _Failure(how, generation.number, launch.version, generation.pid, round(uptime, 3), error.output)
-        )
+        output, how = generation.output, verdict.why.removeprefix("it ended with ")
+        error = StartError(f"{launch.version} is not ready: {verdict.why}", verdict.hint, output=output, code=verdict.code)
+        return NotUp(error, _failure(generation, how, verdict.code, round(uptime, 3), output))
 
     def _tell_not_ready(self, generation: Generation | None, launch: Launch, why: str) -> None:
         pid = generation.pid if generation else None
@@ -272,11 +294,9 @@ class Supervisor:
         before, self._current = self._current, generation
         # a version that was ready without a word is not asked for one when it has to come back
         self._wanted = replace(generation.launch, says_ready=generation.says_ready)
-        self._serving.set()
+        self._revival.serves(generation)
         if before:
             before.finish(self._settings.stop_timeout)
-        self._cancel_stable()
-        self._stable = asyncio.get_running_loop().call_later(self._settings.stable_after, self._is_stable, generation)
 
     def _refuse_when_ending(self) -> None:
         if self._ending:
@@ -297,88 +317,27 @@ class Supervisor:
         if generation is not self._current:
             return
         self._current = None
-        self._serving.clear()
-        self._cancel_stable()
         if not self._ending:
-            self._keep_trying(
-                _Failure(
-                    describe_exit(ending.code),
-                    generation.number,
-                    generation.launch.version,
-                    generation.pid,
-                    ending.uptime,
-                    ending.output,
-                )
-            )
+            self._revival.begin(_failure(generation, describe_exit(ending.code), ending.code, ending.uptime, ending.output))
 
     def _forget(self, generation: Generation) -> None:
         self._alive = tuple(other for other in self._alive if other is not generation)
 
-    # ------------------------------------------------------------------------------------------- coming back (R83)
-
-    def _keep_trying(self, failure: _Failure) -> None:
-        """Starts what is wanted again after its back-off, unless something else serves by then."""
-        if self._keeper:
-            self._keeper.cancel()
-        self._keeper = self._begin(self._revive(failure))
-
-    async def _revive(self, failure: _Failure) -> None:
-        while True:
-            if await self._serves_within(self._tell_crash(failure)):
-                return
-            async with self._turn:
-                if self._current or self._wanted is None:
-                    return
-                self._governor.started(time.monotonic())
-                try:
-                    await self._bring_up(self._wanted, "crash")
-                except _NotUp as not_up:
-                    failure = not_up.failure
-                else:
-                    return
-
-    def _tell_crash(self, failure: _Failure) -> float:
-        """Says that the application has died; the seconds until it is started again."""
-        delay = self._governor.crashed(time.monotonic())
-        self._emit(
-            events.APPLICATION_CRASHED,
-            how=failure.how, uptime=failure.uptime, retry_seconds=round(delay, 1), generation=failure.number,
-            pid=failure.pid, version=failure.version, output="\n".join(failure.output), crashes=self._governor.crashes,
-        )  # fmt: skip
-        return delay
-
-    async def _serves_within(self, delay: float) -> bool:
-        """Waits; whether something has come to serve meanwhile, a swap say."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(delay):
-                return await self._serving.wait()
-        return False
-
-    def _is_stable(self, generation: Generation) -> None:
-        crashes = self._governor.forget()
-        if crashes:
-            self._emit(
-                events.APPLICATION_RECOVERED,
-                crashes=crashes, generation=generation.number, version=generation.launch.version,
-            )  # fmt: skip
-
-    def _cancel_stable(self) -> None:
-        if self._stable:
-            self._stable.cancel()
-            self._stable = None
-
     # ------------------------------------------------------------------------------------------------------ the end
 
     async def _stop(self) -> None:
-        self._cancel_stable()
-        if self._keeper:
-            self._keeper.cancel()
+        self._revival.end()
         grace = self._settings.stop_timeout
         for generation in self._alive:
             generation.finish(grace)
         await asyncio.gather(*(generation.until_gone(grace) for generation in self._alive))
         for close in (self._means.relay.close, self._means.ledger.close):
             await asyncio.to_thread(close, _CLOSE_LIMIT)
+
+
+def _failure(generation: Generation, how: str, code: int | None, uptime: float, output: tuple[str, ...]) -> Failure:
+    launch = generation.launch
+    return Failure(how, generation.number, launch.version, launch.release, code, generation.pid, uptime, output)
 
 
 _CLOSE_LIMIT = 1.0

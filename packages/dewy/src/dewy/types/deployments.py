@@ -37,8 +37,13 @@ class Deployment:
     root: Path
     command: Command
 
+    @property
+    def id(self) -> str:
+        """The same for all hooks of one deployment, and for all that is said of it: its release directory's name."""
+        return self.directory.name
 
-Outcome = Literal["deployed", "failed", "vetoed"]
+
+Outcome = Literal["deployed", "failed", "vetoed", "rolled_back"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,9 @@ class Result:
     """How a deployment ended.
 
     Attributes:
-        outcome: ``deployed``; ``failed``: the previous version serves on; ``vetoed``: a before-hook said no.
+        outcome: ``deployed``; ``vetoed``: a before-hook said no; ``failed``: it did not come to switching ``current``, and
+            the previous version serves on; ``rolled_back``: it had switched ``current``, or had come further, and was
+            undone: the version before is current again.
         seconds: How long it took.
         error: Why it did not end well; None if it did.
     """
