@@ -7,29 +7,38 @@ import os
 import shutil
 import tarfile
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dewy.deployment import Rollback, recover
+from dewy.deployment import recover
+from dewy.deployment.application import Candidate
 from dewy.errors import StartError
 from dewy.redaction import Redactor
 from dewy.settings import Settings
 from dewy.state import Deployed
+from dewy.supervisor.addresses import Address
 from dewy.testing import Recorder
 from dewy.types import Release
 from dewy.wiring import Wiring
 
 
 class Processes:
-    """The supervisor as the deployer sees it: versions start, or do not, as told."""
+    """The supervisor as the deployer sees it: versions start, or do not, as told; and die, as told."""
+
+    addresses: Sequence[Address] = ()
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str]] = []
         self.broken: set[str] = set()
+        self.spoilt: set[str] = set()
         self.serving: Deployed | None = None
         self.notifies = False
+        self.is_switching = False
+        self._starts = 0
+        self._died: tuple[int, str, StartError] | None = None
 
     def start(self, release: Deployed) -> None:
         self.calls.append(("start", release.version))
@@ -40,15 +49,68 @@ class Processes:
         self._run(release)
 
     def _run(self, release: Deployed) -> None:
+        self._starts += 1
         if release.version in self.broken:
             raise StartError(f"{release.version} exited at once with status 1", output=("boom", "bang"))
         self.serving = release
+        if release.version in self.spoilt:
+            self.die(release, StartError(f"{release.version} died (exit status 3)", output=("oh",)))
+
+    def die(self, release: Deployed, error: StartError) -> None:
+        """What has been started last has died."""
+        self.serving, self._died = None, (self._starts, release.directory, error)
+
+    @contextmanager
+    def switching(self) -> Iterator[None]:
+        self.is_switching = True
+        try:
+            yield
+        finally:
+            self.is_switching = False
+
+    @contextmanager
+    def preflight(self, release: Deployed) -> Iterator[Candidate]:
+        self.calls.append(("preflight", release.version))
+        self._starts += 1
+        if release.version in self.broken:
+            raise StartError(f"{release.version} exited at once with status 1", output=("boom", "bang"))
+        yield Trial()
+        self.calls.append(("end of preflight", release.version))
+
+    def serves(self) -> bool:
+        return self.serving is not None
+
+    def is_alone(self) -> bool:
+        return True
+
+    def starts(self) -> int:
+        return self._starts
+
+    def failure_since(self, starts: int, release: Deployed) -> StartError | None:
+        if self._died is None or self._died[0] <= starts or self._died[1] != release.directory:
+            return None
+        return self._died[2]
+
+    def says_ready(self) -> bool | None:
+        return self.notifies if self.serving else None
 
     def running(self) -> Collection[str]:
         return {self.serving.directory} if self.serving else set()
 
     def speaks_notify(self) -> bool:
         return self.notifies
+
+
+class Trial:
+    """A version on private sockets that goes on and on."""
+
+    addresses: Sequence[Address] = ()
+
+    def ended(self) -> StartError | None:
+        return None
+
+    def output(self) -> tuple[str, ...]:
+        return ("it was said",)
 
 
 class World:
@@ -64,7 +126,7 @@ class World:
             registry=f"file://{self.registry}",
             environ=dict(os.environ),
             argv=("./current/app",),
-            **settings,
+            **{"bake_time": 0.0, **settings},
         )
         self.said, self.processes = Recorder(), Processes()
         self.start_dewy()
@@ -94,7 +156,7 @@ class World:
 
     def recover(self) -> None:
         """What the first step of a new dewy does."""
-        recover(self.pipeline, Rollback(self.pipeline.stage, self.processes, self.said))
+        recover(self.pipeline)
 
     def offered(self) -> Release:
         return self.wiring.registry.current()

@@ -385,33 +385,54 @@ def pend(world: World, phase: str) -> None:
     world.deploy()
     done = world.pipeline.state
     assert done.current is not None
-    state = done if phase == "finishing" else first
+    state = done if phase in ("baking", "finishing") else first
     world.pipeline.stage.keeper.save(replace(state, pending=Pending(deployed=done.current, phase=phase)))  # type: ignore[arg-type]
     world.processes.calls.clear()
     world.said.events.clear()
 
 
-def test_killed_after_the_switch_the_deployment_is_completed(tmp_path: Path) -> None:
-    world = with_hooks(tmp_path, before="echo b >> log", after="echo a >> log")
+def test_killed_after_the_switch_what_ran_before_comes_up_and_the_version_is_deployed_anew(tmp_path: Path) -> None:
+    """It was not proven. Its before-hooks have agreed and are not asked again; it stays the same deployment."""
+    world = with_hooks(tmp_path, before="echo before $DEWY_DEPLOYMENT >> log", after="echo after $DEWY_DEPLOYMENT >> log")
     pend(world, "switching")
+    name = world.releases()[-1]
     (world.root / "log").unlink()
     world.start_dewy()
     world.recover()
-    assert world.processes.calls == [("swap", "v1.1.0")]
-    assert world.pipeline.state.current is not None
-    assert world.pipeline.state.current.version == "v1.1.0"
+    assert world.serving() == "v1.0.0"
+    assert world.processes.calls == [("start", "v1.0.0")]
+    assert len(world.releases()) == 1
+    world.deploy()
+    assert world.serving() == "v1.1.0"
+    assert world.releases()[-1] == name
     assert world.pipeline.state.pending is None
-    assert (world.root / "log").read_text() == "a\n"
+    assert world.pipeline.state.prepared is None
+    assert (world.root / "log").read_text() == f"after {name}\n"
 
 
-def test_killed_after_the_switch_a_version_that_does_not_start_is_undone(world: World) -> None:
+def test_other_bytes_are_another_deployment_for_which_the_hooks_are_asked(tmp_path: Path) -> None:
+    world = with_hooks(tmp_path, before="echo before >> log", after="")
     pend(world, "switching")
-    world.processes.broken.add("v1.1.0")
+    (world.root / "log").unlink()
+    world.publish("v1.1.0", b"others")
     world.start_dewy()
     world.recover()
-    assert world.serving() == "v1.0.0"
-    assert world.processes.calls == [("swap", "v1.1.0"), ("start", "v1.0.0")]
-    assert [held.version for held in world.pipeline.state.held] == ["v1.1.0"]
+    world.deploy()
+    assert world.serving() == "others"
+    assert (world.root / "log").read_text() == "before\n"
+
+
+def test_killed_while_it_bakes_it_serves_at_once_and_is_watched_on(tmp_path: Path) -> None:
+    world = with_hooks(tmp_path, before="echo b >> log", after="echo a >> log")
+    pend(world, "baking")
+    (world.root / "log").unlink()
+    world.start_dewy()
+    world.recover()
+    assert world.processes.calls == [("start", "v1.1.0")]
+    assert world.pipeline.bakes
+    world.pipeline.go_on()
+    assert (world.root / "log").read_text() == "a\n"
+    assert not world.pipeline.bakes
 
 
 def test_killed_before_the_switch_what_was_unpacked_goes(world: World) -> None:

@@ -11,6 +11,8 @@ from dewy.hooks.output import LEFT_OUT, MOST_LINE, MOST_LINES, MOST_OUTPUT, MOST
 from dewy.redaction import Redactor
 
 SECRET = "correct-horse-battery-staple"
+LONG = SECRET * 8
+"""What is cut off by bytes may all the same be short enough to be shown, once secrets like this are replaced in it."""
 
 
 class Told:
@@ -94,9 +96,10 @@ def test_no_half_of_a_secret_is_told_where_a_long_line_is_cut() -> None:
 
 
 def test_no_half_of_a_secret_is_told_where_many_secrets_make_a_line_longer_than_is_read() -> None:
-    told = Told()
-    told.add(SECRET.encode() * 5000 + b"\n")
-    assert not halves(told.lines[0])
+    for before in range(0, len(LONG), 10):
+        told = Told(LONG)
+        told.add(b"x" * before + LONG.encode() * 5000 + b"\n")
+        assert not halves(told.lines[0])
 
 
 def test_no_half_of_a_secret_is_kept_where_the_beginning_is_cut_off() -> None:
@@ -108,10 +111,10 @@ def test_no_half_of_a_secret_is_kept_where_the_beginning_is_cut_off() -> None:
 
 
 def test_no_half_of_a_secret_is_kept_where_the_beginning_of_one_long_line_is_cut_off() -> None:
-    for size in range(300_000, 300_000 + len(SECRET)):
-        end = Told().add((SECRET + "-" * 600).encode() * 1000, b"x" * (size % 100))
+    for after in range(0, len(LONG) + 100, 10):
+        end = Told(LONG).add((LONG + "-" * 100).encode() * 1000, b"x" * after)
         assert not halves(end)
-        assert end.count("***") > 50
+        assert end.count("***") > 20
 
 
 def test_at_most_so_many_lines_are_told_and_then_that_there_are_more() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -94,7 +97,7 @@ def test_lines_are_told_while_it_runs(tmp_path: Path) -> None:
 
 def test_one_that_outlives_its_limit_is_killed_with_all_that_it_started(tmp_path: Path) -> None:
     """Also those that do not listen to SIGTERM, and those in groups and sessions of their own."""
-    (tmp_path / "deaf").write_text("trap '' TERM; echo $$ > $1; echo here; while :; do sleep 60; done\n")
+    (tmp_path / "deaf").write_text("trap '' TERM; echo $$ > $1; echo here; sleep 60; sleep 60\n")
     command = (
         "trap '' TERM; sh deaf child & setsid sh deaf session & timeout 60 sh deaf group & "
         "sh -c 'setsid sh deaf grandchild & wait' & wait; sleep 60"
@@ -102,14 +105,14 @@ def test_one_that_outlives_its_limit_is_killed_with_all_that_it_started(tmp_path
     done = run(command, tmp_path, limit=1)
     assert done.status is None
     assert done.seconds < SECONDS
-    assert done.lines == ["here"] * 4
+    assert done.lines.count("here") == 4
     for name in ("child", "session", "group", "grandchild"):
         assert not lives(pid_in(tmp_path / name)), name
 
 
 def test_one_that_listens_may_clean_up(tmp_path: Path) -> None:
     """Also a child of it, when the shell itself is gone at once."""
-    (tmp_path / "tidy").write_text("trap 'sleep 0.3; echo tidied; exit' TERM; echo $$ > pid; while :; do sleep 0.05; done\n")
+    (tmp_path / "tidy").write_text("trap 'sleep 0.3; echo tidied; exit' TERM; echo $$ > pid; sleep 60 & wait\n")
     done = run("sh tidy & wait", tmp_path, limit=0.5)
     assert done.status is None
     assert done.lines[-1:] == ["tidied"]
@@ -117,7 +120,8 @@ def test_one_that_listens_may_clean_up(tmp_path: Path) -> None:
 
 
 def test_a_flood_is_read_in_bounded_memory(tmp_path: Path) -> None:
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    with contextlib.suppress(OSError):  # not every kernel can
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     before = _peak()
     done = run("head -c 1073741824 /dev/zero; echo; echo the end", tmp_path)
     assert (done.status, done.size) == (0, (1 << 30) + 9)
@@ -191,6 +195,24 @@ def test_it_is_ended_when_there_is_no_room_for_a_thread(tmp_path: Path, monkeypa
     monkeypatch.setattr(threading.Thread, "start", full)
     with pytest.raises(RuntimeError, match="can't start new thread"):
         run("sleep 60", tmp_path)
+
+
+_FIRST = """
+import ctypes, os, sys
+assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0  # PR_SET_CHILD_SUBREAPER
+from pathlib import Path
+from test_hook_process import all_processes, run
+done = run("setsid sleep 60 & sleep 60 & sh -c 'sleep 60 & wait' & wait", Path(sys.argv[1]), limit=0.3)
+assert done.status is None
+print([process for process in all_processes() if process.parent == os.getpid()])
+"""
+"""What a program does to which orphans fall, as they do to the first process of a container."""
+
+
+def test_where_dewy_is_the_first_process_of_a_container_no_zombie_stays(tmp_path: Path) -> None:
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-c", _FIRST, str(tmp_path)]
+    assert subprocess.run(command, env=environ, check=True, capture_output=True, text=True).stdout == "[]\n"
 
 
 @pytest.mark.parametrize("limit", [0.001, 0.01, 0.02])

@@ -145,7 +145,7 @@ def test_one_that_cannot_be_started_has_failed(tmp_path: Path) -> None:
     gone.mkdir()
     world = World(gone, before_hook="true", after_hook="true")
     gone.rmdir()
-    with pytest.raises(HookError, match="the before hook 'true' cannot be started: .*No such file"):
+    with pytest.raises(HookError, match=r"the before hook 'true' cannot be started: .*No such file"):
         world.hooks.ask(world.deployment)
     world.follow("deployed")
     assert [fields["phase"] for fields in world.said.of(events.HOOK_FAILED)] == ["before", "after"]
@@ -225,7 +225,7 @@ def test_one_that_is_ended_because_dewy_stops_is_told(tmp_path: Path) -> None:
 
 
 def test_a_dewy_that_is_asked_to_stop_leaves_no_hook_behind(tmp_path: Path) -> None:
-    """With a hook that hangs and does not listen it is there for the stop time-out, and the grace before the kill."""
+    """With a hook that hangs and does not listen it stops within the stop time-out all the same."""
     folder, root = tmp_path / "registry" / "v1.0.0", tmp_path / "root"
     folder.mkdir(parents=True)
     root.mkdir()
@@ -233,11 +233,11 @@ def test_a_dewy_that_is_asked_to_stop_leaves_no_hook_behind(tmp_path: Path) -> N
         archive.addfile(tarfile.TarInfo("index.html"), io.BytesIO())
     hook = "trap '' TERM; sleep 61 & echo $! > pid.new; mv pid.new pid; wait; sleep 61"
     options = ["--registry", f"file://{tmp_path}/registry", "-C", str(root), "--before-deploy-hook", hook]
-    command = [sys.executable, "-m", "dewy", "server", *options, "--stop-timeout", "0.2s", "--", "true"]
+    command = [sys.executable, "-m", "dewy", "server", *options, "--stop-timeout", "4s", "--", "true"]
     with subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL) as dewy:
         when_there(root / "pid", lambda: dewy.send_signal(signal.SIGTERM)).join()
         try:
-            assert dewy.wait(30) == 0
+            assert dewy.wait(4 + 2) == 0  # and two for what an interpreter takes to end on a busy machine
         finally:
             dewy.kill()
     left = int((root / "pid").read_text())

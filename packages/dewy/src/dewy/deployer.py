@@ -12,7 +12,7 @@ from typing import TypeVar
 from dewy import events
 from dewy.backoff import backoff, jittered, retry_after
 from dewy.decide import Deploy, decide
-from dewy.deployment import DeploymentFailed, Pipeline, Rollback, recover
+from dewy.deployment import DeploymentFailed, Pipeline, recover
 from dewy.errors import DewyError, ReleasePending, StartError
 from dewy.guard import CallTimedOut
 from dewy.host import detect_platform
@@ -83,9 +83,8 @@ class Deployer:
         self._interval = runtime.settings.interval
         self._waker, self._emit = runtime.waker, runtime.emit
         self._registry, self.pipeline = registry, pipeline
-        self._rollback = Rollback(pipeline.stage, pipeline.application, runtime.emit, runtime.waker.monotonic)
         self.inbox = Inbox(runtime.waker)
-        self.operations = Operations(pipeline.stage, self._rollback, runtime.emit)
+        self.operations = Operations(pipeline.stage, pipeline.rollback, runtime.emit)
         self.last_poll: PollFacts | None = None
         self._poll_failures = 0
         self._trouble: _Trouble | None = None
@@ -138,15 +137,18 @@ class Deployer:
     def _boot(self) -> float:
         # one that does not start: the supervisor says so and keeps trying; a newer version may mend it
         with contextlib.suppress(StartError), within(cause="start of dewy"):
-            recover(self.pipeline, self._rollback)
+            recover(self.pipeline)
         current = self.pipeline.state.current
         self._emit(events.DEWY_READY, version=current.version if current else "nothing yet")
         return 0.0
 
     def _poll(self) -> float:
         """Asks the registry once and does what follows; the seconds until the next time."""
-        self._does = "asking the registry"
         self._remember()
+        if self.pipeline.bakes:
+            with within(cause="registry"):
+                self._deploy(self.pipeline.go_on)
+        self._does = "asking the registry"
         began = self._waker.monotonic()
         try:
             with self._waker.interruptible():
@@ -199,14 +201,14 @@ class Deployer:
             version=release.version, decision=f"{does}, {decision.reason}", artifact=release.artifact, seconds=seconds,
         )  # fmt: skip
         if isinstance(decision, Deploy):
-            self._deploy(release, decision.reason)
+            self._deploy(lambda: self.pipeline.deploy(release, decision.reason))
         return jittered(self._interval)
 
-    def _deploy(self, release: Release, reason: str) -> None:
+    def _deploy(self, deploy: Callable[[], None]) -> None:
         try:
-            self.pipeline.deploy(release, reason)
+            deploy()
         except DeploymentFailed as failure:
-            self.pipeline.tell_failure(failure, self._delay(release, failure))
+            self.pipeline.tell_failure(failure, self._delay(failure.attempt.release, failure))
         else:
             self._trouble = None
 

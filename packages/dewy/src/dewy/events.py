@@ -156,7 +156,15 @@ RELEASE_UNPACKED = EventKind("release.unpacked", "info", "{version} is unpacked 
 RELEASE_SWITCHED = EventKind("release.switched", "info", "current leads to {version} ({directory})")
 RELEASE_REVERTED = EventKind("release.reverted", "warn", "current leads to {version} ({directory}) again")
 RELEASE_REMOVED = EventKind("release.removed", "info", "the old release directory {directory} is removed")
-PHASE_SECONDS = ("fetch_seconds", "before_seconds", "unpack_seconds", "switch_seconds", "start_seconds")
+PHASE_SECONDS = (
+    "fetch_seconds",
+    "before_seconds",
+    "unpack_seconds",
+    "switch_seconds",
+    "preflight_seconds",
+    "start_seconds",
+    "bake_seconds",
+)
 """How long each phase of a deployment took, of those that it came to."""
 DEPLOYMENT_DONE = EventKind(
     "deployment.done",
@@ -209,8 +217,7 @@ ROLLBACK_FAILED = EventKind(
 DEPLOYMENT_RESUMED = EventKind(
     "deployment.resumed",
     "info",
-    "dewy was stopped while it deployed {version}: it goes on from there",
-    more=("phase",),
+    "the deployment of {version} goes on where it was left ({phase})",
     recorded=True,
 )
 REPORT_DONE = EventKind("report.done", "debug", "the registry has the report on {version}")

@@ -142,7 +142,7 @@ class _Service:
         application = None
         if supervisor:
             bridge = SupervisorBridge(supervisor, asyncio.get_running_loop())
-            application = SupervisedApplication(self._settings, bridge, self._waker)
+            application = SupervisedApplication(self._settings, bridge, self._waker, self._sockets.addresses)
         deployer = self._wiring.deployer(application, state, progress)
         self._handle_signals(supervisor)
         self._emit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ __all__ = ["MIN_INTERVAL", "ReadyMode", "Settings", "VerifyMode", "cache_directo
 ReadyMode = Literal["auto", "notify", "grace"]
 VerifyMode = Literal["off", "auto", "required"]
 
+_PATH = re.compile(r"/[!-~]*")
 MIN_INTERVAL = 0.1
 """Seconds between polls that cannot be undercut: a typing error must not become an attack on the registry."""
 
@@ -35,6 +37,11 @@ class Settings:
         interval: Between polls.
         before_hook: Shell command to run before a deployment, or empty.
         after_hook: Shell command to run after it, or empty.
+        health_path: What is got by HTTP to see whether a version is healthy, or empty.
+        health_command: Shell command that says so by its exit status, or empty.
+        health_timeout: How long a version may take to become healthy.
+        preflight: Whether a version is first started on private sockets for its health check.
+        bake_time: How long a version is watched after it has taken over.
         rollback_hook: Shell command to run when a deployment was undone, or empty.
         hook_timeout: How long a hook may run.
         start_grace: How long an application that says nothing must stay up to count as ready.
@@ -62,6 +69,11 @@ class Settings:
     before_hook: str = ""
     after_hook: str = ""
     rollback_hook: str = ""
+    health_path: str = ""
+    health_command: str = ""
+    health_timeout: float = 30.0
+    preflight: bool = True
+    bake_time: float = 10.0
     hook_timeout: float = 300.0
     start_grace: float = 1.0
     start_timeout: float = 30.0
@@ -81,6 +93,10 @@ class Settings:
             raise UsageError("no COMMAND to run", "It stands after --: dewy server --registry URL -- ./current/myapp")
         if self.calver and self.constraint:
             raise UsageError("--constraint is for semantic versions and does not go with --calver", "Use one of them")
+        if self.health_path and not self.ports:
+            raise UsageError("--health-path is got by HTTP from the first --port, and there is none", "Use --health-command")
+        if self.health_path and not _PATH.fullmatch(self.health_path):
+            raise UsageError(f"--health-path is {self.health_path!r}", "It takes a path such as /healthz")
         if self.interval < MIN_INTERVAL:
             raise UsageError(f"--interval is {self.interval:g}s", f"It takes {MIN_INTERVAL:g}s or more")
         if self.keep_releases < 2:

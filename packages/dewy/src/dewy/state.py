@@ -16,9 +16,10 @@ __all__ = ["Deployed", "Held", "Pending", "PendingKind", "Phase", "State"]
 
 PendingKind = Literal["deployment", "rollback"]
 
-Phase = Literal["switching", "failed", "finishing"]
-"""How far a deployment has come: ``current`` is about to lead, or leads, to a release that is not proven; it has failed and
-``current`` goes back; it is done but for its after-hooks and the report."""
+Phase = Literal["prepared", "switching", "failed", "baking", "finishing"]
+"""How far a deployment has come: the before-hooks have agreed; ``current`` is about to lead, or leads, to a release that is
+not proven; it has failed and ``current`` goes back; it serves, and is watched; it is done but for its after-hooks and the
+report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class Deployed:
         directory: The name of its release directory.
         at: When it was deployed, ISO 8601, UTC.
         id: The registry's own name for its answer.
+        says_ready: Whether it says when it is ready (sd_notify); None while nobody knows.
     """
 
     version: str
@@ -44,6 +46,7 @@ class Deployed:
     at: str
     fingerprint: str | None = None
     id: str = ""
+    says_ready: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,8 @@ class State:
         releases: What has run and is still on disk, newest first, ``current`` included.
         held: Versions on hold.
         pending: The deployment under way.
+        prepared: A deployment that ended with a dewy that was killed, and whose before-hooks had agreed: they are not asked
+            again.
         speaks_notify: Whether the application has been seen to say when it is ready.
     """
 
@@ -96,6 +101,7 @@ class State:
     releases: tuple[Deployed, ...] = ()
     held: tuple[Held, ...] = ()
     pending: Pending | None = None
+    prepared: Deployed | None = None
     speaks_notify: bool = False
 
     def deployed(self, done: Deployed) -> State:
@@ -124,6 +130,11 @@ class State:
             if same_tag(held.version, release.version) and held.digest in ("", release.digest):
                 return held
         return None
+
+    @staticmethod
+    def is_same(deployed: Deployed, release: Release) -> bool:
+        """Whether a release is of a version and of its very bytes, as far as the listing tells them."""
+        return deployed.version == release.version and _same_bytes(release, deployed.fingerprint, deployed.digest)
 
     def previous(self, on_disk: Iterable[Deployed]) -> Deployed | None:
         """What a rollback goes back to: what ran last before ``current``, is on disk, and is not on hold."""

@@ -101,6 +101,7 @@ def _parse(data: dict[str, Any]) -> State:
         releases=tuple(_record(Deployed, item) for item in data.get("releases", ())),
         held=tuple(_record(Held, item) for item in data.get("held", ())),
         pending=_pending(pending) if pending else None,
+        prepared=_record(Deployed, data["prepared"]) if data.get("prepared") else None,
         speaks_notify=bool(data.get("speaks_notify", False)),
     )
 

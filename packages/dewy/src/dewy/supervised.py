@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TypeVar
 
 from dewy.errors import DewyError, HostError, StartError
 from dewy.settings import Settings
@@ -12,16 +13,27 @@ from dewy.supervisor.launch import Launch
 from dewy.waker import Stopping, Waker
 
 if TYPE_CHECKING:
+    from dewy.deployment.application import Candidate
+    from dewy.supervisor.addresses import Address
     from dewy.supervisor.bridge import SupervisorBridge
 
 __all__ = ["SupervisedApplication"]
+
+T = TypeVar("T")
+
+_SWITCH_MARGIN = 30.0
+"""Seconds that a switch may take beyond the starts in it: a deployer that hangs longer than that is not waited for."""
 
 
 class SupervisedApplication:
     """The :class:`dewy.deployment.Application` of a server."""
 
-    def __init__(self, settings: Settings, bridge: SupervisorBridge, waker: Waker) -> None:
+    def __init__(
+        self, settings: Settings, bridge: SupervisorBridge, waker: Waker, addresses: Sequence[Address] = ()
+    ) -> None:
         self._settings, self._bridge, self._waker = settings, bridge, waker
+        self._addresses = addresses
+        self._switch_limit = 2 * settings.start_timeout + settings.health_timeout + _SWITCH_MARGIN
 
     def start(self, release: Deployed) -> None:
         """Keeps a release running from now on. Raises StartError or HostError when the first try fails."""
@@ -30,6 +42,58 @@ class SupervisedApplication:
     def swap(self, release: Deployed) -> None:
         """Runs a release in place of the present one. Raises StartError or HostError; the old one then serves on."""
         self._do(self._bridge.swap, release)
+
+    @contextmanager
+    def switching(self) -> Iterator[None]:
+        """In the block ``current`` changes: what ran before is not started again meanwhile."""
+        self._asked(lambda: self._bridge.unsettle(self._switch_limit))
+        try:
+            yield
+        finally:
+            self._bridge.settle()
+
+    @contextmanager
+    def preflight(self, release: Deployed) -> Iterator[Candidate]:
+        """Runs a release on private sockets for the time of the block. Raises StartError or HostError."""
+        candidate = self._asked(lambda: self._bridge.preflight(self._launch(release)))
+        try:
+            yield candidate
+        finally:
+            with suppress(DewyError):  # dewy is shutting down, and ends it with all others
+                self._bridge.end_preflight(candidate, self._settings.stop_timeout)
+
+    @property
+    def addresses(self) -> Sequence[Address]:
+        """What it listens on."""
+        return self._addresses
+
+    def serves(self) -> bool:
+        """Whether a release is ready and runs."""
+        return self._bridge.status.current is not None
+
+    def is_alone(self) -> bool:
+        """Whether no older process is still finishing."""
+        return len(self._bridge.status.generations) <= 1
+
+    def starts(self) -> int:
+        """How many processes have been started so far."""
+        return self._bridge.status.starts
+
+    def failure_since(self, starts: int, release: Deployed) -> StartError | None:
+        """How a release has died, in a process that was started after so many others; None if it has not."""
+        failure = self._bridge.status.last_failure
+        if failure is None or failure.number <= starts or failure.release != release.directory:
+            return None
+        return StartError(
+            f"{failure.version} died ({failure.how}) {failure.uptime:.1f}s after it was started",
+            output=failure.output,
+            code=failure.code,
+        )
+
+    def says_ready(self) -> bool | None:
+        """Whether the release that runs has said when it was ready; None where none runs."""
+        current = self._bridge.status.current
+        return current.says_ready if current else None
 
     def running(self) -> Collection[str]:
         """The release directories of all processes that still run, by name."""
@@ -40,8 +104,11 @@ class SupervisedApplication:
         return self._bridge.speaks_notify
 
     def _do(self, verb: Callable[[Launch], None], release: Deployed) -> None:
+        self._asked(lambda: verb(self._launch(release)))
+
+    def _asked(self, ask: Callable[[], T]) -> T:
         try:
-            verb(self._launch(release))
+            return ask()
         except (StartError, HostError):
             raise
         except DewyError as error:
@@ -59,4 +126,5 @@ class SupervisedApplication:
             environ={**self._settings.environ, **told},
             version=release.version,
             release=release.directory,
+            says_ready=release.says_ready,
         )

@@ -130,6 +130,27 @@ def server_options(function: F) -> F:
                 help="How long a version that says when it is ready may take to say so.",
             ),
             _option(
+                "--health-path", metavar="PATH", default="",
+                help="A version is healthy when it answers GET PATH on the first --port with 2xx or 3xx: /healthz, say.",
+            ),
+            _option(
+                "--health-command", metavar="CMD", default="",
+                help="A version is healthy when this shell command ends with status 0; DEWY_HEALTH_ADDRESS is its address.",
+            ),
+            _option(
+                "--health-timeout", type=SECONDS, default="30s", show_default=True,
+                help="How long a version may take to become healthy.",
+            ),
+            _option(
+                "--preflight", type=click.Choice(["on", "off"]), default="on", show_default=True,
+                help="With a health check, start a version on private sockets first, where no user reaches it. Off: for "
+                "applications that must not run twice; they are checked after the swap.",
+            ),
+            _option(
+                "--bake-time", type=SECONDS, default="10s", show_default=True,
+                help="How long a version is watched after the swap; one that dies or turns unhealthy is rolled back.",
+            ),
+            _option(
                 "--stop-timeout", type=SECONDS, default="30s", show_default=True,
                 help="How long the application may take to finish before it is killed.",
             ),
@@ -173,12 +194,14 @@ def settings_of(command: Command, options: dict[str, Any]) -> Settings:
         ports=tuple(options.get("port", ())),
         before_hook=options["before_deploy_hook"],
         after_hook=options["after_deploy_hook"],
+        preflight=options.get("preflight", "on") == "on",
         **{
             name: options[name]
             for name in (
                 "interval", "rollback_hook", "hook_timeout", "keep_releases", "max_size", "max_members",
                 "constraint", "slot", "calver", "verify",
                 "ready", "start_grace", "start_timeout", "stop_timeout",
+                "health_path", "health_command", "health_timeout", "bake_time",
             )
             if name in options
         },

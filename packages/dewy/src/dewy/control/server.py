@@ -94,7 +94,9 @@ class _Connections:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            line = await _line(reader)  # read in any case: who hangs up on unread bytes resets the connection, answer and all
+            line = await _line(
+                reader
+            )  # read in any case: who hangs up on unread bytes resets the connection, answer and all
             request = _named(parse_request(line), _user(writer.get_extra_info("socket")))
             answer = done(await self._done(request, writer))
         except DewyError as error:

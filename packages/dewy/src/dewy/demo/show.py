@@ -46,6 +46,7 @@ def _play(directory: Path) -> int:
     port = _free_port()
     command = [
         "server", "--registry", f"file://{registry}", "-p", f"127.0.0.1:{port}", "-i", "0.5s", "-C", str(root),
+        "--bake-time", "1s",
         "--", sys.executable, "./current/application.py",
     ]  # fmt: skip
     _title("One application, two versions, users all the time")

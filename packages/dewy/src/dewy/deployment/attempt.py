@@ -19,7 +19,7 @@ class DeploymentFailed(DewyError):
     """A deployment did not come to its end, and everything is as it was before. Says in which phase.
 
     Args:
-        phase: ``fetch``, ``before``, ``unpack``, ``switch`` or ``start``.
+        phase: ``fetch``, ``before``, ``unpack``, ``switch``, ``preflight``, ``start`` or ``bake``.
         cause: What went wrong.
         held: Whether the version is on hold from now on.
         attempt: What was to be.
@@ -40,7 +40,11 @@ class Attempt:
         monotonic: The clock, in seconds.
 
     Attributes:
-        phase: Where it is: ``fetch``, ``before``, ``unpack``, ``switch`` or ``start``.
+        phase: Where it is: ``fetch``, ``before``, ``unpack``, ``switch``, ``preflight``, ``start`` or ``bake``.
+        cause: Why it was undone, if it was.
+        held: Whether its version was put on hold for it.
+        says_ready: Whether the version says when it is ready, as far as it is known.
+        since: What tells failures of this version from those of others: see :meth:`Proof.begin`.
     """
 
     def __init__(
@@ -51,6 +55,10 @@ class Attempt:
         self._began = self._phase_began = monotonic()
         self._durations: dict[str, float] = {}
         self.phase = "fetch"
+        self.cause: DewyError | None = None
+        self.held = False
+        self.since = 0
+        self.says_ready: bool | None = None
 
     def enter(self, phase: str) -> None:
         """Goes on to the next phase."""
@@ -82,6 +90,7 @@ class Attempt:
             at=at.isoformat(timespec="seconds"),
             fingerprint=self.release.fingerprint,
             id=self.release.id,
+            says_ready=self.says_ready,
         )
 
     def _end_phase(self) -> None:

@@ -1,6 +1,7 @@
 """The deployment, on one page: from a release that is wanted to a release that runs.
 
-fetch → verify → before-hooks → unpack → switch ``current`` → swap the process → after-hooks → report → prune
+fetch → verify → before-hooks → unpack → switch ``current`` → preflight → swap the process → bake → after-hooks → report →
+prune
 
 What is about to happen is written into the state before it happens, so that a dewy which is killed knows where it was;
 :mod:`dewy.deployment.recovery` goes on from there.
@@ -9,13 +10,16 @@ What is about to happen is written into the state before it happens, so that a d
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from dewy import events
 from dewy.archive import Limits, unpack
 from dewy.deployment.application import Application
 from dewy.deployment.attempt import Attempt, DeploymentFailed
-from dewy.deployment.rollback import RolledBack
+from dewy.deployment.proof import Proof
+from dewy.deployment.retreat import Retreat
+from dewy.deployment.rollback import Rollback, RolledBack
 from dewy.deployment.stage import Stage, now
 from dewy.errors import ArtifactError, DewyError, StartError, as_dewy_error, from_os_error
 from dewy.fetch import Fetched, Fetcher
@@ -37,6 +41,8 @@ class Pipeline:
     Attributes:
         application: What is deployed, if it is a process.
         stage: Which release is current: on disk and in the state.
+        rollback: How to go back.
+        proof: Tells whether a version is any good; None where there is no process.
         under_way: The present deployment, for those who look on from other threads; None between two.
     """
 
@@ -55,6 +61,9 @@ class Pipeline:
         file = StateFile(runtime.settings.state_directory, runtime.emit)
         self.stage = Stage(runtime.settings.root, StateKeeper(file, state, runtime.emit), runtime.emit)
         self.under_way: Attempt | None = None
+        self._baking: Attempt | None = None
+        self.proof = Proof(runtime, application) if application else None
+        self.rollback = Rollback(self.stage, application, runtime.emit, runtime.waker.monotonic)
 
     @property
     def state(self) -> State:
@@ -67,27 +76,36 @@ class Pipeline:
         """Deploys a release.
 
         Raises:
-            DeploymentFailed: The version that ran before then serves on.
-            Interrupted: An operator asks for something while the artifact is fetched: nothing has happened yet.
+            DeploymentFailed: The version that ran before then serves on, or again.
+            Interrupted: An operator's command goes first. Before anything has changed: nothing has happened; while the
+                version bakes: :meth:`go_on` goes on with it.
         """
-        attempt = self._attempt(release, self.stage.releases.new_name(now()))
+        attempt = self._attempt(release, self._directory_for(release), self.state.current)
         with attempt.scope():
             self._tell_start(attempt, reason)
             self._go(attempt, lambda: self._carry_out(attempt))
 
-    def resume(self, deployed: Deployed) -> None:
-        """Takes up a deployment in which dewy was killed when ``current`` was switched, and nobody knew if it runs.
+    @property
+    def bakes(self) -> bool:
+        """Whether a version serves that is not proven yet: after an interruption or a restart of dewy."""
+        return self.state.pending is not None and self.state.pending.phase == "baking"
 
-        Raises DeploymentFailed; ``current`` then leads to the version before, which is not started yet.
-        """
+    def go_on(self) -> None:
+        """Goes on with a version that serves and is not proven yet. Raises as :meth:`deploy`."""
+        if pending := self.state.pending:
+            attempt = self._baking or self._baking_since_before(pending.deployed)
+            with attempt.scope():
+                self._emit(events.DEPLOYMENT_RESUMED, version=attempt.release.version, phase="baking")
+                self._go(attempt, lambda: self._prove(attempt))
+
+    def _baking_since_before(self, deployed: Deployed) -> Attempt:
+        """The attempt of a dewy that has ended."""
         release = Release(
             version=deployed.version, artifact=deployed.artifact, url=deployed.url,
             digests=(deployed.digest,), fingerprint=deployed.fingerprint, id=deployed.id,
         )  # fmt: skip
-        attempt = self._attempt(release, deployed.directory, deployed.digest)
-        with attempt.scope():
-            self._emit(events.DEPLOYMENT_RESUMED, version=deployed.version, phase="switching")
-            self._go(attempt, lambda: self._swap(attempt))
+        before = next((other for other in self.stage.on_disk() if other.directory != deployed.directory), None)
+        return self._attempt(release, deployed.directory, before, deployed.digest)
 
     def _go(self, attempt: Attempt, steps: Callable[[], None]) -> None:
         self.under_way = attempt
@@ -97,9 +115,9 @@ class Pipeline:
             # also a fault of ours must leave everything as it was
             raise self._fail(attempt, error) from error
         except Interrupted:
-            self._emit(
-                events.DEPLOYMENT_INTERRUPTED, version=attempt.release.version, reason="an operator's command goes first"
-            )
+            if attempt.phase != "bake":
+                reason = "an operator's command goes first"
+                self._emit(events.DEPLOYMENT_INTERRUPTED, version=attempt.release.version, reason=reason)
             raise
         finally:
             self.under_way = None
@@ -110,18 +128,48 @@ class Pipeline:
                 return
             attempt.deployment = replace(attempt.deployment, digest=fetched.digest)
             self._notice_other_bytes(attempt, fetched)
-            attempt.enter("before")
-            self._hooks.ask(attempt.deployment)
+            self._ask_hooks(attempt)
             attempt.enter("unpack")
             self._unpack(attempt, fetched)
+        with self._switching():
+            try:
+                self._take_over(attempt)
+            except Exception as error:
+                self._undo(attempt, error)
+                raise
+        self._prove(attempt)
+
+    def _ask_hooks(self, attempt: Attempt) -> None:
+        """Asks the before-hooks, once for one deployment, also when dewy was killed after they had agreed."""
+        attempt.enter("before")
+        if not self._is_prepared(attempt):
+            self._hooks.ask(attempt.deployment)
+        self.stage.note(replace(self.state, prepared=None), "prepared", attempt.deployed(now()))
+
+    def _take_over(self, attempt: Attempt) -> None:
+        """From here on the release is current, and serves at the end. What fails is undone by the caller."""
         attempt.enter("switch")
         self.stage.switch(attempt.deployed(now()))
-        self._swap(attempt)
-
-    def _swap(self, attempt: Attempt) -> None:
-        attempt.enter("start")
-        if self.application:
+        if self.application and self.proof:
+            attempt.enter("preflight")
+            self.proof.preflight(attempt.deployed(now()))
+            attempt.enter("start")
+            attempt.since = self.proof.begin()
             self.application.swap(attempt.deployed(now()))
+        deployed = attempt.deployed(now())
+        self.stage.note(self.state.deployed(deployed), "baking", deployed)
+
+    def _prove(self, attempt: Attempt) -> None:
+        """Watches the release for a while; one that fails is left for the version before."""
+        if self.proof:
+            attempt.enter("bake")
+            self._baking = attempt
+            try:
+                attempt.says_ready = self.proof.bake(attempt.deployed(now()), attempt.since)
+            except DewyError as error:
+                self._retreat(attempt, error)
+                raise
+        self._baking = None
         self._finish(attempt)
 
     def _tell_start(self, attempt: Attempt, reason: str) -> None:
@@ -132,8 +180,7 @@ class Pipeline:
             artifact=release.artifact, reason=reason, directory=attempt.deployment.directory.name,
         )  # fmt: skip
 
-    def _attempt(self, release: Release, directory: str, digest: str = "") -> Attempt:
-        previous = self.state.current
+    def _attempt(self, release: Release, directory: str, previous: Deployed | None, digest: str = "") -> Attempt:
         deployment = Deployment(
             version=release.version,
             previous_version=previous.version if previous else "",
@@ -144,6 +191,24 @@ class Pipeline:
             command=self._settings.command,
         )
         return Attempt(release, deployment, previous, self._waker.monotonic)
+
+    def _directory_for(self, release: Release) -> str:
+        """The name of the release's directory: a new one, or that of the deployment that is taken up."""
+        prepared = self.state.prepared
+        if prepared and self.state.is_same(prepared, release) and not self.stage.releases.path(prepared.directory).exists():
+            return prepared.directory
+        return self.stage.releases.new_name(now())
+
+    def _is_prepared(self, attempt: Attempt) -> bool:
+        prepared = self.state.prepared
+        return (
+            prepared is not None
+            and (prepared.version, prepared.digest) == (attempt.release.version, attempt.deployment.digest)
+            and prepared.directory == attempt.deployment.directory.name
+        )
+
+    def _switching(self) -> AbstractContextManager[None]:
+        return self.application.switching() if self.application else nullcontext()
 
     def _is_what_runs(self, attempt: Attempt, fetched: Fetched) -> bool:
         """Whether the same version was only published again: then the new listing is remembered, and that is all."""
@@ -201,17 +266,33 @@ class Pipeline:
     # ------------------------------------------------------------------------------------------------- when it fails
 
     def _fail(self, attempt: Attempt, error: Exception) -> DeploymentFailed:
-        """Everything back as it was; the version is held if it is its own fault that it does not start."""
-        cause = as_dewy_error(error, f"deploying {attempt.release.version}")
-        # a first version is not held: there is nothing better to serve, and its surroundings may come up yet
-        held = isinstance(cause, StartError) and attempt.previous is not None
-        if held:
-            self._hold(attempt, str(cause))
-        self.stage.revert(attempt.deployed(now()), attempt.previous)
-        outcome: Outcome = "vetoed" if attempt.phase == "before" else "failed"
+        """Everything back as it was, and whoever wants to know is told."""
+        came_to_switch = attempt.phase not in ("fetch", "before", "unpack")
+        if attempt.cause is None:
+            self._undo(attempt, error)
+        cause = attempt.cause or as_dewy_error(error, f"deploying {attempt.release.version}")
+        failed: Outcome = "vetoed" if attempt.phase == "before" else "failed"
+        outcome: Outcome = "rolled_back" if came_to_switch and attempt.previous else failed
         self._hooks.follow(attempt.deployment, Result(outcome, attempt.seconds, str(cause)))
         self._tell_registry(attempt.release, attempt.deployment.digest, str(cause))
-        return DeploymentFailed(attempt.phase, cause, held=held, attempt=attempt)
+        return DeploymentFailed(attempt.phase, cause, held=attempt.held, attempt=attempt)
+
+    def _undo(self, attempt: Attempt, error: Exception) -> None:
+        """``current`` leads to what serves; the version is held if it is its own fault that it does not."""
+        cause = as_dewy_error(error, f"deploying {attempt.release.version}")
+        attempt.cause = self.proof.judge(cause) if self.proof else cause
+        # a first version is not held: there is nothing better to serve, and its surroundings may come up yet
+        attempt.held = isinstance(attempt.cause, StartError) and attempt.previous is not None
+        if attempt.held:
+            self._hold(attempt, str(attempt.cause))
+        self.stage.revert(attempt.deployed(now()), attempt.previous)
+
+    def _retreat(self, attempt: Attempt, cause: DewyError) -> None:
+        """Back to a version that runs. Where there is none, what has failed is started again and again."""
+        attempt.cause = cause
+        back = Retreat(self.stage, self.rollback, self.proof).run(cause) if self.proof else None
+        attempt.held = back is not None and isinstance(cause, StartError)
+        self.stage.settle()
 
     def _hold(self, attempt: Attempt, reason: str) -> None:
         release, digest = attempt.release, attempt.deployment.digest
@@ -254,17 +335,17 @@ class Pipeline:
                 version=version, error=str(failure), phase=failure.phase, output=output,
                 seconds=failure.attempt.seconds, digest=failure.attempt.deployment.digest,
                 previous_version=current.version if current else "",
-                keeps=self.keeps(),
+                keeps=self.keeps(again=failure.phase == "bake"),
                 next=following,
                 **failure.attempt.durations(),
             )  # fmt: skip
 
-    def keeps(self) -> str:
-        """What serves while something else has failed: the end of a sentence."""
+    def keeps(self, *, again: bool = False) -> str:
+        """What serves while something else has failed, or serves again: the end of a sentence."""
         current = self.state.current
         if current is None:
             return "nothing runs"
-        return f"{current.version} runs on" if self.application else f"{current.version} stays"
+        return f"{current.version} runs {'again' if again else 'on'}" if self.application else f"{current.version} stays"
 
     def tell_registry_of(self, done: RolledBack) -> None:
         """Reports a rollback as what it is to the fleet: this host runs that version now."""

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dewy.deployment.attempt import DeploymentFailed
 from dewy.deployment.pipeline import Pipeline
-from dewy.deployment.rollback import Rollback
 from dewy.errors import DewyError
 from dewy.state import Deployed, Pending
 
 __all__ = ["recover"]
 
 
-def recover(pipeline: Pipeline, rollback: Rollback) -> None:
+def recover(pipeline: Pipeline) -> None:
     """Has ``current`` lead to a release that is known, and the application run it, without asking any registry.
 
     Raises:
@@ -21,39 +19,33 @@ def recover(pipeline: Pipeline, rollback: Rollback) -> None:
         DewyError: ``current`` or the state cannot be changed.
         OSError: As DewyError.
     """
-    pending, stage = pipeline.state.pending, pipeline.stage
+    pending = pipeline.state.pending
     if pending and pending.kind == "rollback":
-        _roll_back(pipeline, rollback, pending)
-    elif pending and pending.phase == "switching" and stage.releases.current() == pending.deployed.directory:
-        _resume(pipeline, pending)
+        _roll_back(pipeline, pending)
     else:
-        if pending:
+        if pending and pending.phase != "baking":  # one that serves already is watched on by the deployer
             _forget(pipeline, pending)
         _start_current(pipeline)
     pipeline.prune()
 
 
-def _resume(pipeline: Pipeline, pending: Pending) -> None:
-    try:
-        pipeline.resume(pending.deployed)
-    except DeploymentFailed as failure:
-        pipeline.tell_failure(failure)
-        _start_current(pipeline)
-
-
-def _roll_back(pipeline: Pipeline, rollback: Rollback, pending: Pending) -> None:
+def _roll_back(pipeline: Pipeline, pending: Pending) -> None:
     """What an operator has asked for is done, however often dewy is killed meanwhile."""
     try:
-        rollback.resume(pending)
+        pipeline.rollback.resume(pending)
     except DewyError:  # it has said so, and what ran before is current again
         _start_current(pipeline)
 
 
 def _forget(pipeline: Pipeline, pending: Pending) -> None:
-    """A deployment that came to nothing is undone; one that was done but for its after-hooks is done."""
+    """A deployment that was not proven is undone: what ran before comes up at once, and the next poll deploys it anew.
+
+    One that was done but for its after-hooks is done: they may have run.
+    """
     if pending.phase == "finishing":
         pipeline.stage.settle()
     else:
+        pipeline.stage.remember_prepared(pending)
         pipeline.stage.revert(pending.deployed, pipeline.state.current)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from dewy import events
@@ -14,7 +15,7 @@ from dewy.scope import within
 from dewy.state import Deployed, Held, Pending, State
 from dewy.versions import same_tag
 
-__all__ = ["Rollback", "RolledBack", "release_to_go_back_to"]
+__all__ = ["Rollback", "RolledBack", "held_because", "release_to_go_back_to"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ def _describe(release: Deployed, state: State) -> str:
     return f"{release.version} (on hold)" if state.holds_deployed(release) else release.version
 
 
-def _held(release: Deployed, reason: str) -> Held:
+def held_because(release: Deployed, reason: str) -> Held:
+    """A hold on the bytes of a release, from now on."""
     return Held(
         version=release.version, digest=release.digest, fingerprint=release.fingerprint, reason=reason,
         at=now().isoformat(timespec="seconds"),
@@ -99,7 +101,7 @@ class Rollback:
             DewyError: ``current`` cannot be switched; nothing has changed.
         """
         left = self._left()
-        held = _held(left, reason)
+        held = held_because(left, reason)
         before = self._stage.state
         with within(deployment=self._stage.releases.new_name(now())):
             # written if the disk takes it: a full one must not keep anybody from going back
@@ -107,6 +109,12 @@ class Rollback:
             done = self._go(target, left, reason, undo=before)
             self._stage.tell_held(held)
         return done
+
+    def run_from_failed(self, target: Deployed, reason: str) -> RolledBack:
+        """Goes to a release from one that has failed; what is on hold, the caller has said. Raises as :meth:`run`."""
+        left, before = self._left(), self._stage.state
+        self._stage.note(before, "switching", target, kind="rollback")
+        return self._go(target, left, reason, undo=before)
 
     def abandon(self, reason: str) -> RolledBack | None:
         """Undoes a deployment in which a dewy was killed, and holds its version; None where there is none.
@@ -117,7 +125,7 @@ class Rollback:
         if pending is None or pending.kind != "deployment" or pending.phase != "switching":
             return None
         began, back, failed = self._monotonic(), self._left(), pending.deployed
-        held = _held(failed, reason)
+        held = held_because(failed, reason)
         with within(deployment=failed.directory):
             self._stage.note(self._stage.state.hold(held), "failed", failed)
             self._stage.revert(failed, back)
@@ -131,7 +139,8 @@ class Rollback:
         left, target = self._left(), pending.deployed
         with within(deployment=self._stage.releases.new_name(now())):
             self._emit(events.DEPLOYMENT_RESUMED, version=target.version, phase="rollback")
-            self._go(target, left, "dewy was stopped in the middle of it", undo=self._stage.state.unhold(left.version))
+            undo = replace(self._stage.state.unhold(left.version), pending=None)
+            self._go(target, left, "dewy was stopped in the middle of it", undo=undo)
 
     def _left(self) -> Deployed:
         left = self._stage.state.current
@@ -141,15 +150,16 @@ class Rollback:
 
     def _go(self, target: Deployed, left: Deployed, reason: str, *, undo: State) -> RolledBack:
         began = self._monotonic()
-        try:
-            self._stage.point_current_at(target)
-            if self._application:
-                self._application.swap(target)
-        except Exception as error:
-            cause = as_dewy_error(error, f"going back to {target.version}")
-            self._undo(target, left, undo)
-            self._tell_failure(target, left, cause, self._since(began))
-            raise cause from error
+        with self._application.switching() if self._application else nullcontext():
+            try:
+                self._stage.point_current_at(target)
+                if self._application:
+                    self._application.swap(target)
+            except Exception as error:
+                cause = as_dewy_error(error, f"going back to {target.version}")
+                self._undo(target, left, undo)
+                self._tell_failure(target, left, cause, self._since(began))
+                raise cause from error
         done = RolledBack(target, left, self._since(began))
         self._stage.settle(self._stage.state.deployed(replace(target, at=now().isoformat(timespec="seconds"))))
         self._tell(done, reason)
@@ -161,7 +171,8 @@ class Rollback:
             events.ROLLBACK_DONE,
             version=release.version, previous_version=left.version, seconds=done.seconds, artifact=release.artifact,
             digest=release.digest, directory=release.directory, reason=reason,
-            next=f"{left.version} is on hold; another version is deployed when the registry offers one",
+            next=f"{left.version} is {'on hold' if self._stage.state.holds_deployed(left) else 'tried again later'}; "
+            "another version is deployed when the registry offers one",
         )  # fmt: skip
 
     def _undo(self, target: Deployed, left: Deployed, state: State) -> None:
@@ -170,7 +181,7 @@ class Rollback:
         except OSError as error:
             # the next start runs what it leads to
             self._emit(events.RELEASES_UNTIDY, error=str(as_dewy_error(error, "staying at the version that runs")))
-        self._stage.settle(state)
+        self._stage.keeper.keep(state)
 
     def _tell_failure(self, target: Deployed, left: Deployed, cause: DewyError, seconds: float) -> None:
         output = "\n".join(cause.output) if isinstance(cause, StartError) else ""

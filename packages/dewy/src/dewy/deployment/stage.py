@@ -58,6 +58,11 @@ class Stage:
         self.releases.switch(release.directory)
         self._emit(events.RELEASE_SWITCHED, version=release.version, directory=release.directory)
 
+    def remember_prepared(self, pending: Pending) -> None:
+        """A deployment that ended with a dewy that was killed: its before-hooks have agreed, and are not asked again."""
+        if pending.phase in ("prepared", "switching"):
+            self.keeper.keep(replace(self.state, prepared=pending.deployed))
+
     def note(self, state: State, phase: Phase, deployed: Deployed, kind: PendingKind = "deployment") -> None:
         """Goes on with a state in which a deployment has come so far."""
         self.keeper.keep(replace(state, pending=Pending(deployed=deployed, phase=phase, kind=kind)))

@@ -12,7 +12,7 @@ from dewy.supervisor.procfs import ProcessInfo, all_processes
 
 __all__ = ["Family"]
 
-_POLL = 0.02
+_POLL = 0.05
 
 
 class Family:

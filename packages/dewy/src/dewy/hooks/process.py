@@ -45,7 +45,7 @@ class HookLimits:
 
     Attributes:
         run: How long it may take; then it is killed with its children.
-        stop: How long it may go on when dewy stops.
+        stop: How long dewy may take to stop, all told: the hook may go on for the most of it.
     """
 
     run: float
@@ -100,9 +100,9 @@ class _Watch:
         try:
             in_time = self._waker.wait_for(self._over.is_set, limits.run)
         except Stopping:
-            if self._over.wait(limits.stop):
+            if self._over.wait(limits.stop * 3 / 4):
                 return True
-            self._kill()
+            self._kill(min(_GRACE, limits.stop / 8))
             raise
         if not in_time:
             self._kill()
@@ -117,10 +117,10 @@ class _Watch:
         else:
             self._thread.join(None if self._over.is_set() else _KILL_GRACE)
 
-    def _kill(self) -> None:
+    def _kill(self, grace: float = _GRACE) -> None:
         if not self._killed and not self._over.is_set():
             self._killed = True
-            Family(self._process.pid, lambda: not self._over.is_set()).end(_GRACE, _KILL_GRACE)
+            Family(self._process.pid, lambda: not self._over.is_set()).end(grace, _KILL_GRACE)
 
     def _run(self) -> None:
         if hasattr(os, "waitid"):  # not on macOS before Python 3.13

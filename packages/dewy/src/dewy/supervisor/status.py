@@ -49,6 +49,7 @@ class Status:
         current: The generation that serves; None while there is none.
         generations: All whose processes are alive, oldest first.
         crashes: How often in a row the application has died.
+        starts: How many generations have been started so far.
         last_failure: How it last died, or was not ready when it was started again; None while it never did.
     """
 
@@ -56,4 +57,5 @@ class Status:
     current: GenerationStatus | None
     generations: tuple[GenerationStatus, ...]
     crashes: int
+    starts: int = 0
     last_failure: Failure | None = None

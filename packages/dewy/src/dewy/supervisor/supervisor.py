@@ -141,6 +141,7 @@ class Supervisor:
             current=current.status if current else None,
             generations=tuple(generation.status for generation in self._alive),
             crashes=self._revival.crashes,
+            starts=self._number,
             last_failure=self._revival.last_failure,
         )
 
