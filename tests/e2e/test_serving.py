@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import sys
 from pathlib import Path
 
@@ -120,32 +119,3 @@ def test_assets_are_switched_without_a_process(registry: Directory, root: Path) 
         registry.publish("v1.1.0", pack({"index.html": (b"two", 0o644)}), "site.tar.gz")
         dewy.wait_for("hook.done", count=2)
         assert (root / "hooked").read_text() == "assets v1.0.0 one\nassets v1.1.0 two\n"
-
-
-def test_a_service_manager_is_told_when_dewy_is_up_and_what_it_does(registry: Directory, root: Path, tmp_path: Path) -> None:
-    registry.publish("v1.0.0", pack({"index.html": (b"one", 0o644)}), "site.tar.gz")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(20)
-        environ = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
-        with running("assets", "--registry", registry.url, "-i", "0.1s", "-C", str(root), **environ):
-            assert manager.recv(4096).startswith(b"READY=1\nSTATUS=dewy is up")
-            assert manager.recv(4096).startswith(b"STATUS=v1.0.0 is deployed")
-        assert manager.recv(4096).startswith(b"STOPPING=1\nSTATUS=dewy stops: SIGTERM")
-
-
-def test_a_secret_is_in_nothing_that_dewy_writes(registry: Directory, root: Path) -> None:
-    """Also where a hook prints its whole environment, and the application dies with it on its lips."""
-    script = b'#!/bin/sh\necho "my password is $DATABASE_PASSWORD" >&2\nexit 1\n'
-    registry.publish("v1.0.0", pack({"work": (script, 0o755)}), "work.tar.gz")
-    arguments = ["--registry", registry.url, "-i", "0.1s", "-C", str(root), "--before-deploy-hook", "env"]
-    with running(
-        "server", *arguments, "--", "./current/work", DATABASE_PASSWORD="canary-in-the-environment", GH_TOKEN="canary-token"
-    ) as dewy:
-        failed = dewy.wait_for("deployment.failed")
-        assert failed["output"] == "my password is ***"
-        assert "GH_TOKEN=***" in dewy.wait_for("hook.done")["output"]
-    assert not any("canary" in str(event) for event in dewy.events)
-    written = [path for path in root.rglob("*") if path.is_file() and path.name != "work"]
-    assert written
-    assert not any(b"canary" in path.read_bytes() for path in written)

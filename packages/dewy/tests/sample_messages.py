@@ -49,7 +49,7 @@ _NO_ANSWER = "GET https://api.example.com/releases failed: no answer within 30s"
 FIELDS: dict[str, dict[str, FieldValue]] = {
     "dewy.started": {
         "dewy_version": "1.0.0", "application": "myapp", "registry": "s3://us-east-1/releases/myapp", "command": "server",
-        "pid": 4711, "host": "web1", "version": "v1.3.9",
+        "pid": 4711, "host": "web1", "version": "v1.3.9", "runs": "v1.3.9",
     },
     "dewy.stopped": {
         "application": "myapp", "seconds": 1.2, "reason": "SIGTERM", "version": "v1.3.9",

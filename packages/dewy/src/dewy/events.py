@@ -55,8 +55,8 @@ def _kinds() -> Iterator[EventKind]:
 DEWY_STARTED = EventKind(
     "dewy.started",
     "info",
-    "dewy {dewy_version} keeps {application} at the newest version of {registry}; what runs now: {version}",
-    more=("command", "pid", "host"),
+    "dewy {dewy_version} keeps {application} at the newest version of {registry}; what runs now: {runs}",
+    more=("command", "pid", "host", "version"),
     title="dewy started",
     recorded=True,
 )

@@ -149,7 +149,8 @@ class _Service:
             events.DEWY_STARTED,
             dewy_version=__version__, application=self._settings.root.name, registry=self._wiring.registry_url,
             command=self._settings.command, pid=os.getpid(), host=host_name(),
-            version=state.current.version if state.current else "nothing yet",
+            version=state.current.version if state.current else "",
+            runs=state.current.version if state.current else "nothing yet",
         )  # fmt: skip
         async with contextlib.AsyncExitStack() as stack:
             await self._listen(stack, deployer, supervisor)
