@@ -151,8 +151,8 @@ class Deployer:
         self._does = "asking the registry"
         began = self._waker.monotonic()
         try:
+            self._follow_rollbacks()
             with self._waker.interruptible():
-                self._report_rollbacks()
                 release = self._registry.current()
         except ReleasePending as pending:
             self._answered(f"nothing to deploy yet: {pending}")
@@ -163,10 +163,10 @@ class Deployer:
         with within(cause="registry"):
             return self._consider(release, round(self._waker.monotonic() - began, 3))
 
-    def _report_rollbacks(self) -> None:
-        while self.operations.unreported:
-            self.pipeline.tell_registry_of(self.operations.unreported[0])
-            self.operations.unreported.pop(0)
+    def _follow_rollbacks(self) -> None:
+        """Has hooks and the registry know what operators have done: they need not wait for that themselves."""
+        while self.operations.unfollowed:
+            self.pipeline.follow(self.operations.unfollowed.pop(0))
 
     def _remember(self) -> None:
         """Writes what could not be written before, and what the supervisor has learnt."""

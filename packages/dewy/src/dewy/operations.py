@@ -24,12 +24,12 @@ class Operations:
         emit: The event stream.
 
     Attributes:
-        unreported: Rollbacks that the registry has not been told of.
+        unfollowed: Rollbacks that neither hooks nor the registry have been told of.
     """
 
     def __init__(self, stage: Stage, rollback: Rollback, emit: events.Emit) -> None:
         self._stage, self._rollback, self._emit = stage, rollback, emit
-        self.unreported: list[RolledBack] = []
+        self.unfollowed: list[RolledBack] = []
 
     def roll_back(self, version: str | None, operator: str) -> RolledBack:
         """Goes back to a version that is on disk, the previous one if none is named, and holds the one that is left.
@@ -40,7 +40,7 @@ class Operations:
         """
         with within(cause=f"operator {operator}"):
             done = self._roll_back(version, operator)
-        self.unreported.append(done)
+        self.unfollowed.append(done)
         return done
 
     def _roll_back(self, version: str | None, operator: str) -> RolledBack:

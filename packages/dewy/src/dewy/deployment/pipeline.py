@@ -347,13 +347,22 @@ class Pipeline:
             return "nothing runs"
         return f"{current.version} runs {'again' if again else 'on'}" if self.application else f"{current.version} stays"
 
-    def tell_registry_of(self, done: RolledBack) -> None:
-        """Reports a rollback as what it is to the fleet: this host runs that version now."""
-        back = done.release
+    def follow(self, done: RolledBack) -> None:
+        """What follows a rollback by an operator: hooks, as for any deployment that was undone, and a report.
+
+        To the registry it is what it is to the fleet: this host runs that version now.
+        """
+        back, left = done.release, done.left
+        undone = Deployment(
+            version=left.version, previous_version=back.version, artifact=left.artifact, digest=left.digest,
+            directory=self.stage.releases.path(left.directory), root=self._settings.root, command=self._settings.command,
+        )  # fmt: skip
+        self._hooks.follow(undone, Result("rolled_back", done.seconds, done.reason))
         release = Release(
             version=back.version, artifact=back.artifact, url=back.url, fingerprint=back.fingerprint, id=back.id
         )
-        self._tell_registry(release, back.digest, None)
+        with self._waker.interruptible():
+            self._tell_registry(release, back.digest, None)
 
     def _tell_registry(self, release: Release, digest: str, error: str | None) -> None:
         digests = tuple(dict.fromkeys((*([digest] if digest else []), *release.digests)))

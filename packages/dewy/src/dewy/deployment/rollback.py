@@ -26,11 +26,13 @@ class RolledBack:
         release: What runs now.
         left: What ran before.
         seconds: How long it took.
+        reason: Why.
     """
 
     release: Deployed
     left: Deployed
     seconds: float
+    reason: str
 
 
 def release_to_go_back_to(state: State, on_disk: Sequence[Deployed], version: str | None) -> Deployed:
@@ -129,8 +131,8 @@ class Rollback:
         with within(deployment=failed.directory):
             self._stage.note(self._stage.state.hold(held), "failed", failed)
             self._stage.revert(failed, back)
-            done = RolledBack(back, failed, self._since(began))
-            self._tell(done, reason)
+            done = RolledBack(back, failed, self._since(began), reason)
+            self._tell(done)
             self._stage.tell_held(held)
         return done
 
@@ -160,17 +162,17 @@ class Rollback:
                 self._undo(target, left, undo)
                 self._tell_failure(target, left, cause, self._since(began))
                 raise cause from error
-        done = RolledBack(target, left, self._since(began))
+        done = RolledBack(target, left, self._since(began), reason)
         self._stage.settle(self._stage.state.deployed(replace(target, at=now().isoformat(timespec="seconds"))))
-        self._tell(done, reason)
+        self._tell(done)
         return done
 
-    def _tell(self, done: RolledBack, reason: str) -> None:
+    def _tell(self, done: RolledBack) -> None:
         release, left = done.release, done.left
         self._emit(
             events.ROLLBACK_DONE,
             version=release.version, previous_version=left.version, seconds=done.seconds, artifact=release.artifact,
-            digest=release.digest, directory=release.directory, reason=reason,
+            digest=release.digest, directory=release.directory, reason=done.reason,
             next=f"{left.version} is {'on hold' if self._stage.state.holds_deployed(left) else 'tried again later'}; "
             "another version is deployed when the registry offers one",
         )  # fmt: skip
