@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import time
@@ -139,9 +138,8 @@ def test_history_can_be_followed(served: Running, root: Path) -> None:
             if json.loads(line)["event"] == "version.held":
                 break
     finally:
-        follower.send_signal(signal.SIGINT)
+        follower.terminate()
         follower.communicate(timeout=10)
-    assert follower.returncode == 130
 
 
 def test_a_command_does_not_wait_for_a_registry_that_hangs(registry: Directory, root: Path, go_archive: Archive) -> None:
