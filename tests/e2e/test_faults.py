@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -201,3 +203,55 @@ def test_whoever_starts_dewy_may_have_left_signals_ignored_and_streams_closed(
     finally:
         process.terminate()
         assert process.wait(30) == 0
+
+
+PATIENT = b"""
+import signal, socket, sys, threading, time
+
+listener, stop = socket.socket(fileno=3), threading.Event()
+listener.settimeout(0.05)
+signal.signal(signal.SIGTERM, lambda *_: stop.set())
+
+def answer(connection):
+    with connection:
+        if b"/slow" in connection.recv(65536):
+            time.sleep(3)
+        connection.sendall(b"HTTP/1.1 200 OK\\r\\nConnection: close\\r\\nContent-Length: 9\\r\\n\\r\\nv1.0.0 1\\n")
+
+while not stop.is_set():
+    try:
+        threading.Thread(target=answer, args=(listener.accept()[0],)).start()
+    except TimeoutError:
+        pass
+listener.close()
+"""
+"""Asked to finish, it lets go of its socket and answers what it has taken."""
+
+
+def test_after_a_kill_new_users_are_served_while_the_old_process_still_answers_its_last(
+    registry: Directory, root: Path
+) -> None:
+    """Whatever the application that a killed dewy has left still has to do, the next dewy does not wait for it."""
+    port = free_port()
+    registry.publish("v1.0.0", pack({"patient.py": (PATIENT, 0o644)}), "patient.tar.gz")
+    command = ["server", *options(registry, root, port), "--", sys.executable, "-I", "-S", "./current/patient.py"]
+    process = Running(command)
+    try:
+        process.wait_for("deployment.done")
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as last:
+            last.sendall(b"GET /slow HTTP/1.1\r\n\r\n")
+            time.sleep(0.3)  # the request is on its way into the application
+            process.kill()
+            began = time.monotonic()
+            with running(*command) as following:
+                following.wait_for("generation.ready")
+                with socket.create_connection(("127.0.0.1", port), timeout=20) as first:
+                    first.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                    assert first.recv(65536).startswith(b"HTTP/1.1 200")
+                assert time.monotonic() - began < 2.5
+                assert not following.of("orphan.stopped")
+                assert last.recv(65536).startswith(b"HTTP/1.1 200")
+                following.wait_for("orphan.stopped", how="it finished")
+    finally:
+        if process.process.poll() is None:
+            process.kill()

@@ -51,6 +51,11 @@ FIELDS: dict[str, dict[str, FieldValue]] = {
         "dewy_version": "1.0.0", "application": "myapp", "registry": "s3://us-east-1/releases/myapp", "command": "server",
         "pid": 4711, "host": "web1", "version": "v1.3.9", "runs": "v1.3.9",
     },
+    "dewy.upgraded": {
+        "dewy_version": "1.1.0", "previous": "1.0.0", "runs": "v1.3.9", "version": "v1.3.9", "application": "myapp",
+        "registry": "s3://us-east-1/releases/myapp", "command": "server", "pid": 4711, "host": "web1",
+    },
+    "upgrade.failed": {"error": "the dewy that is installed now cannot take over: ImportError. This one goes on"},
     "dewy.stopped": {
         "application": "myapp", "seconds": 1.2, "reason": "SIGTERM", "version": "v1.3.9",
         "keeps": "myapp v1.3.9 does not run any more",

@@ -89,6 +89,7 @@ class Deployer:
         self._poll_failures = 0
         self._trouble: _Trouble | None = None
         self._does = "starting"
+        self._parked = False
 
     @property
     def activity(self) -> str:
@@ -98,7 +99,7 @@ class Deployer:
 
     def run(self) -> None:
         """Runs what is there, then keeps it at the newest version, until dewy stops."""
-        step = self._boot
+        step, self._parked = self._boot, False
         try:
             while True:
                 with contextlib.suppress(Interrupted):
@@ -108,10 +109,16 @@ class Deployer:
                     self._does = "waiting for the next poll"
                     self._waker.sleep(wait)
                 self._serve()
+                if self._parked:
+                    return
         except Stopping:
             return
         finally:
             self.inbox.refuse()
+
+    def park(self) -> None:
+        """Ends the loop, where it may be ended: to be asked for by the inbox."""
+        self._parked = True
 
     def _serve(self) -> None:
         """Does what operators have asked for; the next poll follows at once."""

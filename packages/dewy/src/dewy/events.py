@@ -60,6 +60,21 @@ DEWY_STARTED = EventKind(
     title="dewy started",
     recorded=True,
 )
+DEWY_UPGRADED = EventKind(
+    "dewy.upgraded",
+    "info",
+    "dewy {dewy_version} has taken over from {previous}; {runs} runs on",
+    more=("application", "registry", "command", "pid", "host", "version"),
+    title="dewy has replaced itself",
+    recorded=True,
+)
+UPGRADE_FAILED = EventKind(
+    "upgrade.failed",
+    "error",
+    "dewy could not replace itself: {error}",
+    title="dewy could not replace itself",
+    recorded=True,
+)
 DEWY_READY = EventKind("dewy.ready", "info", "dewy is up; what runs: {version}")
 DEWY_STOPPING = EventKind("dewy.stopping", "info", "dewy stops: {reason}", recorded=True)
 DEWY_STOPPED = EventKind(

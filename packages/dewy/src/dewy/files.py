@@ -66,7 +66,14 @@ def _create_locked(directory: Path, mode: int) -> tuple[Path, int]:
     while True:
         path = directory / f".dewy-{os.urandom(8).hex()}.tmp"
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        if _is_ours(fd):
+        try:
+            ours = _is_ours(fd)
+        except OSError:  # nobody would have it: it would stay locked, and there, for as long as this process lives
+            with suppress(OSError):
+                path.unlink()
+            os.close(fd)
+            raise
+        if ours:
             return path, fd
         os.close(fd)
 

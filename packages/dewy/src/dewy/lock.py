@@ -39,6 +39,20 @@ class RootLock:
                 f"another dewy (process {holder}) already keeps {self._root}",
                 "One root directory is for one application: use another with -C, or stop that process",
             ) from error
+        self._sign()
+
+    @property
+    def descriptor(self) -> int:
+        """By which it is held."""
+        return self._descriptor
+
+    def adopt(self, descriptor: int) -> None:
+        """Takes over a lock that this very process has held before it was re-executed."""
+        self._descriptor = descriptor
+        os.set_inheritable(descriptor, False)
+        self._sign()
+
+    def _sign(self) -> None:
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
 

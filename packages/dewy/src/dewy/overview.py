@@ -133,7 +133,7 @@ def _generation(generation: GenerationStatus) -> Mapping[str, Any]:
 
 
 def _time(time: datetime) -> str:
-    return _utc(time.isoformat(timespec="seconds"))
+    return _utc(time.isoformat(timespec="milliseconds"))
 
 
 def _utc(time: str) -> str:

@@ -55,7 +55,7 @@ class ReleaseDirectories:
 
     def new_name(self, now: datetime) -> str:
         """A name for the next release: its time, but later than every one there is or was, whatever the clock says."""
-        there = [time for path in self.folder.iterdir() if (time := _time(path))]
+        there = [time for path in self.folder.iterdir() if (time := _stamp(path.name))]
         given = [self._last] if self._last else []
         self._last = max([now, *(time + timedelta(seconds=1) for time in (*there, *given))])
         return _name(self._last)
@@ -113,7 +113,7 @@ class ReleaseDirectories:
 
     def old(self, keep: int, needed: Collection[str]) -> list[str]:
         """The releases beyond the newest ``keep``, oldest first, but for those that are needed or current (R70)."""
-        names = sorted((path.name for path in self.folder.iterdir() if _time(path)), reverse=True)
+        names = sorted((path.name for path in self.folder.iterdir() if _is_release(path)), reverse=True)
         protected = {*needed, self.current()}
         return [name for name in reversed(names[keep:]) if name not in protected]
 
@@ -122,10 +122,13 @@ def _name(time: datetime) -> str:
     return time.astimezone(UTC).strftime(_NAME)
 
 
-def _time(path: Path) -> datetime | None:
-    """When a release was made, by its name; None for what is no release."""
+def _stamp(name: str) -> datetime | None:
+    """The time that a release's name tells; None for what is no such name."""
     try:
-        time = datetime.strptime(path.name, _NAME).replace(tzinfo=UTC)
+        return datetime.strptime(name, _NAME).replace(tzinfo=UTC)
     except ValueError:
         return None
-    return time if path.is_dir() and not path.is_symlink() else None
+
+
+def _is_release(path: Path) -> bool:
+    return _stamp(path.name) is not None and path.is_dir() and not path.is_symlink()

@@ -13,14 +13,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from dewy import __version__, events
 from dewy.control.handler import RequestHandler
 from dewy.control.server import listening
 from dewy.deployer import Deployer
-from dewy.errors import from_os_error
+from dewy.errors import HostError, as_dewy_error, from_os_error
 from dewy.fetch import Progress
 from dewy.host import host_name
 from dewy.journal import Journal, JournalRecorder, is_recorded
@@ -31,12 +31,27 @@ from dewy.progress import ProgressLine
 from dewy.redaction import Redactor
 from dewy.scope import within
 from dewy.settings import Settings
+from dewy.state import State
 from dewy.stream import EventStream, LoggingBridge
-from dewy.supervised import SupervisedApplication
-from dewy.supervisor import Sockets, Supervisor, SupervisorBridge, SupervisorSettings, bind, parse_ports, stop_orphans
+from dewy.supervised import SupervisedApplication, launch_of
+from dewy.supervisor import (
+    Address,
+    Launch,
+    Orphans,
+    Sockets,
+    Supervisor,
+    SupervisorBridge,
+    SupervisorSettings,
+    bind,
+    parse_ports,
+)
 from dewy.supervisor.generation import Means
+from dewy.supervisor.inheritance import GenerationRecord
+from dewy.supervisor.sockets import adopt
 from dewy.systemd import subscribe_systemd, watchdog
-from dewy.types import Level
+from dewy.types import FieldValue, Level
+from dewy.upgrade.handover import Handover
+from dewy.upgrade.replace import HELD_SIGNALS, Replacement
 from dewy.wiring import Wiring
 
 __all__ = ["serve"]
@@ -45,12 +60,21 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 _OTHER_SIGNALS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _FLUSH = 5.0
 """Seconds at the end for events that are not delivered yet (R53)."""
+_BIND_POLL = 0.02
+_ANSWER = 0.2
+"""Seconds for the answer to whoever has asked for another dewy to reach them: the connection does not survive."""
 _JOIN_MARGIN = 10.0
 """Seconds that the deployer has to end beyond the stop time-out; it is left behind then, and ends with the process."""
 
 
-def serve(settings: Settings, level: Level, form: LogFormat) -> int:
+def serve(settings: Settings, level: Level, form: LogFormat, handover: Handover | None = None) -> int:
     """Runs until a signal asks dewy to stop; returns the exit status.
+
+    Args:
+        settings: What the user asked for.
+        level: The least level that is logged.
+        form: Of the log.
+        handover: What the dewy before has left in this process.
 
     Raises:
         UsageError: The settings do not fit what is installed, or do not go together.
@@ -61,14 +85,42 @@ def serve(settings: Settings, level: Level, form: LogFormat) -> int:
     redactor = Redactor(settings.environ)
     stream = EventStream(redactor)
     wiring = Wiring.of(settings, redactor, stream.emit)
-    with _locked(settings), _told(settings, stream, wiring, level, form) as progress:
+    if handover and handover.probe:
+        return 0  # so far all is well, and the rest is the other dewy's
+    with _locked(settings, handover) as lock, _told(settings, stream, wiring, level, form) as progress:
         _prepare_logging(stream, level)
-        if settings.command == "server":
-            stop_orphans(settings.root, stream.emit, settings.stop_timeout)
-        with bind(addresses, stream.emit, settings.root) as sockets:
-            asyncio.run(_Service(settings, wiring, stream, sockets).run(progress))
+        with _sockets(settings, addresses, stream, handover) as sockets:
+            asyncio.run(_Service(settings, wiring, stream, sockets, lock).run(progress, handover))
             _be_patient()
     return 0
+
+
+def _sockets(settings: Settings, addresses: Sequence[Address], stream: EventStream, handover: Handover | None) -> Sockets:
+    """What the application listens on: as it was left, or bound, after those were stopped who may still have it."""
+    if handover and handover.supervisor:
+        return adopt(addresses, handover.supervisor.listeners)
+    if settings.command == "assets":
+        return bind((), stream.emit, settings.root)
+    orphans = Orphans(settings.root, stream.emit)
+    sockets = _bind_after(orphans, addresses, stream, settings)
+    # what they still answer they may answer to its end, while others are served already
+    threading.Thread(target=orphans.end, args=(settings.stop_timeout,), name="orphans", daemon=True).start()
+    return sockets
+
+
+def _bind_after(orphans: Orphans, addresses: Sequence[Address], stream: EventStream, settings: Settings) -> Sockets:
+    """Binds as soon as the processes of a killed dewy have let go of the sockets. Raises HostError when others have them."""
+    deadline = time.monotonic() + settings.stop_timeout + _JOIN_MARGIN
+    while True:
+        in_the_way = orphans.alive  # looked at first: one that ends meanwhile is a reason to try once more
+        try:
+            return bind(addresses, stream.emit, settings.root)
+        except HostError:
+            if not in_the_way or time.monotonic() > deadline:
+                raise
+        if time.monotonic() > deadline - _JOIN_MARGIN:
+            orphans.end(0.0)
+        time.sleep(_BIND_POLL)
 
 
 def _be_patient() -> None:
@@ -85,11 +137,14 @@ def _settle_process() -> None:
 
 
 @contextlib.contextmanager
-def _locked(settings: Settings) -> Iterator[None]:
+def _locked(settings: Settings, handover: Handover | None) -> Iterator[RootLock]:
     lock = RootLock(settings.root)
-    lock.acquire()
+    if handover:
+        lock.adopt(handover.lock)
+    else:
+        lock.acquire()
     try:
-        yield
+        yield lock
     finally:
         lock.release()
 
@@ -128,46 +183,98 @@ def _prepare_logging(stream: EventStream, level: Level) -> None:
 class _Service:
     """The main thread's part."""
 
-    def __init__(self, settings: Settings, wiring: Wiring, stream: EventStream, sockets: Sockets) -> None:
-        self._settings, self._wiring, self._emit, self._sockets = settings, wiring, stream.emit, sockets
+    def __init__(self, settings: Settings, wiring: Wiring, stream: EventStream, sockets: Sockets, lock: RootLock) -> None:
+        self._settings, self._wiring, self._stream, self._sockets = settings, wiring, stream, sockets
+        self._lock, self._emit = lock, stream.emit
         self._waker = wiring.runtime.waker
         self._asked = asyncio.Event()
         self._began = datetime.now(UTC)
         self._reason = ""
+        self._thread: threading.Thread | None = None
+        self._upgrading: asyncio.Task[None] | None = None
 
-    async def run(self, progress: Progress) -> None:
+    async def run(self, progress: Progress, handover: Handover | None) -> None:
         """Keeps both threads at work until dewy is asked to stop."""
         state = self._wiring.load_state()
         supervisor = self._supervisor(speaks_notify=state.speaks_notify) if self._settings.command == "server" else None
         application = None
         if supervisor:
+            if handover and handover.supervisor:
+                supervisor.adopt(handover.supervisor, self._launch_of)
             bridge = SupervisorBridge(supervisor, asyncio.get_running_loop())
             application = SupervisedApplication(self._settings, bridge, self._waker, self._sockets.addresses)
         deployer = self._wiring.deployer(application, state, progress)
-        self._handle_signals(supervisor)
-        self._emit(
-            events.DEWY_STARTED,
-            dewy_version=__version__, application=self._settings.root.name, registry=self._wiring.registry_url,
-            command=self._settings.command, pid=os.getpid(), host=host_name(),
-            version=state.current.version if state.current else "",
-            runs=state.current.version if state.current else "nothing yet",
-        )  # fmt: skip
+        replacement = Replacement(
+            self._settings, self._lock, self._stream, deployer, supervisor, lambda: self._start(deployer)
+        )
+        self._handle_signals(supervisor, replacement)
+        self._tell_begin(state, handover)
         async with contextlib.AsyncExitStack() as stack:
-            await self._listen(stack, deployer, supervisor)
-            thread = threading.Thread(target=deployer.run, name="deployer", daemon=True)
-            thread.start()
+            await self._listen(stack, deployer, supervisor, replacement)
+            self._start(deployer)
             # a deployer that has ended by itself is as bad as a main thread that hangs
-            with watchdog(self._settings.environ, lambda: thread.is_alive() or self._asked.is_set()):
+            with watchdog(self._settings.environ, self._is_alive):
                 await self._asked.wait()
-                self._tell_stop(deployer, await self._stop(supervisor, thread))
+                self._tell_stop(deployer, await self._stop(supervisor))
 
-    async def _listen(self, stack: contextlib.AsyncExitStack, deployer: Deployer, supervisor: Supervisor | None) -> None:
+    def _start(self, deployer: Deployer) -> None:
+        self._thread = threading.Thread(target=deployer.run, name="deployer", daemon=True)
+        self._thread.start()
+
+    def _is_alive(self) -> bool:
+        return self._asked.is_set() or self._upgrading is not None or (self._thread is not None and self._thread.is_alive())
+
+    def _launch_of(self, record: GenerationRecord) -> Launch:
+        return launch_of(self._settings, record.version, record.release, says_ready=record.said_ready)
+
+    def _tell_begin(self, state: State, handover: Handover | None) -> None:
+        version = state.current.version if state.current else ""
+        facts: dict[str, FieldValue] = {
+            "dewy_version": __version__, "application": self._settings.root.name, "registry": self._wiring.registry_url,
+            "command": self._settings.command, "pid": os.getpid(), "host": host_name(), "version": version,
+            "runs": version or "nothing yet",
+        }  # fmt: skip
+        if handover:
+            self._emit(events.DEWY_UPGRADED, previous=handover.dewy_version, **facts)
+        else:
+            self._emit(events.DEWY_STARTED, **facts)
+
+    async def _listen(
+        self,
+        stack: contextlib.AsyncExitStack,
+        deployer: Deployer,
+        supervisor: Supervisor | None,
+        replacement: Replacement,
+    ) -> None:
         """Takes the commands of operators. Where that cannot be, deployments go on without them."""
-        handler = RequestHandler(self._settings, deployer, supervisor, lambda: self._facts(deployer))
+
+        async def upgrade() -> None:
+            await replacement.probe()
+            self._upgrade_soon(replacement)
+
+        handler = RequestHandler(self._settings, deployer, supervisor, lambda: self._facts(deployer), upgrade)
         try:
             await stack.enter_async_context(listening(self._settings.root, handler))
         except OSError as error:
             self._emit(events.CONTROL_FAILED, error=str(from_os_error(error, "making the control socket")))
+
+    # ------------------------------------------------------------------------------------------- becoming another one
+
+    def _upgrade_soon(self, replacement: Replacement, *, probe: bool = False) -> None:
+        if self._upgrading is None and not self._asked.is_set():
+            self._upgrading = asyncio.get_running_loop().create_task(self._upgrade(replacement, probe=probe))
+
+    async def _upgrade(self, replacement: Replacement, *, probe: bool) -> None:
+        try:
+            if probe:
+                await replacement.probe()
+            else:
+                await asyncio.sleep(_ANSWER)
+            await replacement.run()
+        except Exception as error:  # whatever it is, this dewy goes on
+            self._emit(events.UPGRADE_FAILED, error=str(as_dewy_error(error, "replacing dewy")))
+        finally:
+            self._upgrading = None
 
     def _facts(self, deployer: Deployer) -> DewyFacts:
         return DewyFacts(
@@ -189,16 +296,22 @@ class _Service:
         )
         return Supervisor(Means.open(settings.root, self._sockets, self._emit, times), speaks_notify=speaks_notify)
 
-    def _handle_signals(self, supervisor: Supervisor | None) -> None:
+    def _handle_signals(self, supervisor: Supervisor | None, replacement: Replacement) -> None:
         loop = asyncio.get_running_loop()
         for number in _STOP_SIGNALS:
             loop.add_signal_handler(number, self._ask_to_stop, number)
         if supervisor:
             loop.add_signal_handler(signal.SIGUSR1, self._restart, supervisor)
+        loop.add_signal_handler(signal.SIGUSR2, self._replace, replacement)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)  # which the dewy before has held back for this one
 
     def _restart(self, supervisor: Supervisor) -> None:
         with within(cause="SIGUSR1"):
             supervisor.request_restart()
+
+    def _replace(self, replacement: Replacement) -> None:
+        with within(cause="SIGUSR2"):
+            self._upgrade_soon(replacement, probe=True)
 
     def _ask_to_stop(self, number: signal.Signals) -> None:
         if not self._asked.is_set():
@@ -206,12 +319,12 @@ class _Service:
             self._reason = number.name
             self._asked.set()
 
-    async def _stop(self, supervisor: Supervisor | None, thread: threading.Thread) -> float:
+    async def _stop(self, supervisor: Supervisor | None) -> float:
         """Lets the application and the deployer finish side by side, each with a bound; the seconds that it took."""
         began = time.monotonic()
         self._waker.stop()
         limit = self._settings.stop_timeout + _JOIN_MARGIN
-        joined = asyncio.to_thread(thread.join, limit)
+        joined = asyncio.to_thread(self._thread.join, limit) if self._thread else asyncio.sleep(0)
         await asyncio.gather(*([supervisor.stop()] if supervisor else []), joined)
         return round(time.monotonic() - began, 3)
 

@@ -19,6 +19,7 @@ _FAILURES = {
     events.RESTART_FAILED.name: "application",
     events.REGISTRY_FAILED.name: "registry",
     events.DEWY_FAULT.name: "dewy",
+    events.UPGRADE_FAILED.name: "dewy",
 }
 """Events that are a failure, and of what."""
 _MENDS = {
@@ -52,7 +53,7 @@ class StatusLine:
 
     EVENTS: ClassVar[frozenset[str]] = frozenset(
         (
-            *(events.DEWY_STARTED.name, events.DEWY_STOPPING.name),
+            *(events.DEWY_STARTED.name, events.DEWY_UPGRADED.name, events.DEWY_STOPPING.name),
             *(events.GENERATION_STARTED.name, events.GENERATION_READY.name),
             *_FAILURES, *_MENDS, *_VERSIONS, *_BEGINS, *_ENDS,
         )
@@ -65,6 +66,7 @@ class StatusLine:
         self._serves = "runs"
         self._version = ""
         self._up = self._down = False
+        self._candidate: object = None
         self._deploying = ""
         self._stopping = ""
         self._failures: dict[str, str] = {}
@@ -72,7 +74,7 @@ class StatusLine:
     def take(self, event: Event) -> None:
         """Learns from an event."""
         match event.name:
-            case events.DEWY_STARTED.name:
+            case events.DEWY_STARTED.name | events.DEWY_UPGRADED.name:
                 self._dewy, self._version = _field(event, "dewy_version"), _version(event)
                 self._serves = "runs" if event.fields.get("command") == "server" else "is current"
             case events.DEWY_READY.name:
@@ -96,7 +98,9 @@ class StatusLine:
         match event.name:
             case events.GENERATION_STARTED.name:
                 self.restarting = event.fields.get("reason") == "restart"
-            case events.GENERATION_READY.name:
+                if event.fields.get("reason") == "preflight":
+                    self._candidate = event.fields.get("generation")
+            case events.GENERATION_READY.name if event.fields.get("generation") != self._candidate:
                 self._down = False
             case events.APPLICATION_CRASHED.name:
                 self._down, self.restarting = True, False

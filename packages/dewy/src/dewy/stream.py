@@ -28,6 +28,7 @@ Wants = Callable[[str, Level], bool]
 """Whether a consumer wants events of a name and a level. What nobody wants costs next to nothing."""
 
 _QUEUE_LENGTH = 1000
+_FLUSH_POLL = 0.01
 _LAST_WORDS = 2.0
 """Seconds at the end for the log alone, however long others have kept it waiting: it says what they have lost."""
 
@@ -54,12 +55,18 @@ class _Delivery:
             # a consumer has its own boundary for errors; one that fails all the same must not end its thread
             with contextlib.suppress(Exception):
                 self._consumer(event)
+            self._queue.task_done()
             if self._lost and self._queue.empty():
                 self._report_lost()
 
     def _report_lost(self) -> None:
         lost, self._lost = self._lost, 0
         self._report(self.name, lost)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that came was delivered."""
+        return self._queue.unfinished_tasks == 0
 
     def end(self) -> None:
         """Says that nothing more comes: the thread ends when all is delivered."""
@@ -113,6 +120,12 @@ class EventStream:
             delivery.end()
             delivery.join(max(deadline, time.monotonic() + _LAST_WORDS))
         self._deliveries = []
+
+    def flush(self, seconds: float) -> None:
+        """Waits until all that was said is delivered, at most for so long."""
+        deadline = time.monotonic() + seconds
+        while not all(delivery.is_idle for delivery in self._deliveries) and time.monotonic() < deadline:
+            time.sleep(_FLUSH_POLL)
 
     def _wanting(self, name: str, level: Level) -> list[_Delivery]:
         return [delivery for delivery in self._deliveries if delivery.wants(name, level)]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dewy.supervisor.addresses import Address
     from dewy.supervisor.bridge import SupervisorBridge
 
-__all__ = ["SupervisedApplication"]
+__all__ = ["SupervisedApplication", "launch_of"]
 
 T = TypeVar("T")
 
@@ -118,13 +118,17 @@ class SupervisedApplication:
             raise
 
     def _launch(self, release: Deployed) -> Launch:
-        directory = self._settings.root / "releases" / release.directory
-        told = {"DEWY_VERSION": release.version, "DEWY_RELEASE_DIR": str(directory)}
-        return Launch(
-            argv=self._settings.argv,
-            directory=self._settings.root,
-            environ={**self._settings.environ, **told},
-            version=release.version,
-            release=release.directory,
-            says_ready=release.says_ready,
-        )
+        return launch_of(self._settings, release.version, release.directory, says_ready=release.says_ready)
+
+
+def launch_of(settings: Settings, version: str, directory: str, *, says_ready: bool | None) -> Launch:
+    """What to start for a release."""
+    told = {"DEWY_VERSION": version, "DEWY_RELEASE_DIR": str(settings.root / "releases" / directory)}
+    return Launch(
+        argv=settings.argv,
+        directory=settings.root,
+        environ={**settings.environ, **told},
+        version=version,
+        release=directory,
+        says_ready=says_ready,
+    )

@@ -17,7 +17,7 @@ import pytest
 from supervision import APPLICATION, alive, free_port
 
 from dewy import events
-from dewy.supervisor import bind, parse_ports, stop_orphans
+from dewy.supervisor import Orphans, bind, parse_ports
 from dewy.supervisor.ledger import Ledger, read_record
 from dewy.supervisor.procfs import all_processes, process_info
 from dewy.testing import Recorder
@@ -53,7 +53,7 @@ def orphaned(root: Path, port: int, *command: str) -> Iterator[int]:
 
 def stop(root: Path, timeout: float = 10) -> Recorder:
     recorder = Recorder()
-    stop_orphans(root, recorder, timeout)
+    Orphans(root, recorder).end(timeout)
     return recorder
 
 

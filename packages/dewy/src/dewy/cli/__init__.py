@@ -15,7 +15,7 @@ __all__ = ["cli", "main"]
 
 _COMMANDS = (
     "server", "assets", "check",
-    "status", "history", "rollback", "hold", "unhold", "restart",
+    "status", "history", "rollback", "hold", "unhold", "restart", "upgrade",
     "audit", "plugins", "demo",
 )  # fmt: skip
 

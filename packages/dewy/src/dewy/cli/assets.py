@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -23,5 +24,7 @@ def command(log_level: str | None, log_format: str, **options: Any) -> int:
     dewy assets --registry file:///srv/releases/site -C /var/www/site
     """
     from dewy.service import serve
+    from dewy.upgrade.handover import take_handover
 
-    return serve(settings_of("assets", options), resolve_log_level(log_level), log_format)  # type: ignore[arg-type]
+    handover = take_handover(os.environ)  # first of all: nobody inherits what tells of it
+    return serve(settings_of("assets", options), resolve_log_level(log_level), log_format, handover)  # type: ignore[arg-type]

@@ -21,6 +21,8 @@ __all__ = ["command"]
 _WORDS = {
     "dewy.started": "dewy started",
     "dewy.stopping": "dewy stops",
+    "dewy.upgraded": "dewy replaced",
+    "upgrade.failed": "not replaced",
     "dewy.fault": "fault",
     "state.unreadable": "state lost",
     "registry.failed": "registry fails",

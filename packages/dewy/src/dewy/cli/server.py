@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -25,5 +26,7 @@ def command(log_level: str | None, log_format: str, **options: Any) -> int:
     dewy server --registry s3://us-east-1/releases/myapp -p 8000 -- ./current/myapp
     """
     from dewy.service import serve
+    from dewy.upgrade.handover import take_handover
 
-    return serve(settings_of("server", options), resolve_log_level(log_level), log_format)  # type: ignore[arg-type]
+    handover = take_handover(os.environ)  # first of all: nobody inherits what tells of it
+    return serve(settings_of("server", options), resolve_log_level(log_level), log_format, handover)  # type: ignore[arg-type]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -29,12 +29,19 @@ class RequestHandler:
         deployer: In its own thread.
         supervisor: On the main thread, as this; None for assets.
         facts: What to say of this dewy, now.
+        upgrade: Has this dewy become another one soon, which that one has agreed to; raises DewyError when it does not.
     """
 
     def __init__(
-        self, settings: Settings, deployer: Deployer, supervisor: Supervisor | None, facts: Callable[[], DewyFacts]
+        self,
+        settings: Settings,
+        deployer: Deployer,
+        supervisor: Supervisor | None,
+        facts: Callable[[], DewyFacts],
+        upgrade: Callable[[], Awaitable[None]],
     ) -> None:
         self._settings, self._deployer, self._supervisor, self._facts = settings, deployer, supervisor, facts
+        self._upgrade = upgrade
 
     async def __call__(self, request: Request) -> Mapping[str, Any]:
         """Does what is asked for. Raises DewyError when it cannot."""
@@ -44,6 +51,10 @@ class RequestHandler:
                 return self._overview()
             case "restart":
                 return await self._restart(operator)
+            case "upgrade":
+                with within(cause=f"operator {operator}"):
+                    await self._upgrade()
+                return {"previous": self._facts().version}
             case "rollback":
                 done = await self._ask(lambda: operations.roll_back(version or None, operator))
                 return {"version": done.release.version, "previous_version": done.left.version, "seconds": done.seconds}
@@ -54,7 +65,8 @@ class RequestHandler:
 
     def busy_with(self, request: Request) -> str:
         """What dewy does at the moment, for whoever waits for this request."""
-        return "restarting the application" if request.verb == "restart" else self._deployer.activity
+        mains = {"restart": "restarting the application", "upgrade": "asking the new dewy whether it can take over"}
+        return mains.get(request.verb, self._deployer.activity)
 
     async def _ask(self, work: Callable[[], T]) -> T:
         return await asyncio.wrap_future(self._deployer.inbox.ask(work))

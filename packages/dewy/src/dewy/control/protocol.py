@@ -16,7 +16,7 @@ from dewy.errors import DewyError, UsageError
 
 __all__ = ["LONGEST_LINE", "Reply", "Request", "Verb", "done", "failed", "parse_reply", "parse_request", "waiting"]
 
-Verb = Literal["status", "rollback", "hold", "unhold", "restart"]
+Verb = Literal["status", "rollback", "hold", "unhold", "restart", "upgrade"]
 LONGEST_LINE = 1 << 20
 """Bytes of a line at most."""
 

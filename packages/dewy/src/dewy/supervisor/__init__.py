@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dewy.supervisor.bridge import SupervisorBridge
     from dewy.supervisor.generation import Means
     from dewy.supervisor.launch import Launch
-    from dewy.supervisor.orphans import stop_orphans
+    from dewy.supervisor.orphans import Orphans
     from dewy.supervisor.settings import SupervisorSettings
     from dewy.supervisor.sockets import Sockets, bind
     from dewy.supervisor.status import Status
@@ -24,6 +24,7 @@ __all__ = [
     "Address",
     "Launch",
     "Means",
+    "Orphans",
     "Sockets",
     "Status",
     "Supervisor",
@@ -31,13 +32,13 @@ __all__ = [
     "SupervisorSettings",
     "bind",
     "parse_ports",
-    "stop_orphans",
 ]
 
 _HOMES = {
     "Address": "addresses",
     "Launch": "launch",
     "Means": "generation",
+    "Orphans": "orphans",
     "Sockets": "sockets",
     "Status": "status",
     "Supervisor": "supervisor",
@@ -45,7 +46,6 @@ _HOMES = {
     "SupervisorSettings": "settings",
     "bind": "sockets",
     "parse_ports": "addresses",
-    "stop_orphans": "orphans",
 }
 
 

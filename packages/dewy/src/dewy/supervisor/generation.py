@@ -16,6 +16,7 @@ from pathlib import Path
 from dewy import events
 from dewy.errors import from_os_error
 from dewy.supervisor.exits import describe_exit, explain_exit
+from dewy.supervisor.inheritance import GenerationRecord
 from dewy.supervisor.launch import FIRST_FD, Launch, child_environment
 from dewy.supervisor.ledger import Ledger
 from dewy.supervisor.output import Capture, Relay, standard_outputs
@@ -113,6 +114,41 @@ class Generation:
     """
 
     def __init__(self, number: int, launch: Launch, means: Means, *, must_say: bool) -> None:
+        self._begin(number, launch, means, must_say=must_say)
+        self._capture, self._notify, self._process = self._spawn()
+        self.life = self._loop.create_task(self._live(), context=Context())
+
+    @classmethod
+    def adopt(cls, record: GenerationRecord, launch: Launch, means: Means) -> Generation:
+        """One that another dewy has started in this process. Raises OSError when what it has is not there any more."""
+        generation = cls.__new__(cls)
+        generation._begin(record.number, launch, means, must_say=False)
+        generation._since = datetime.fromisoformat(record.since)
+        generation._progress = Progress(record.began, must_say=False, said_ready=record.said_ready)
+        generation._was_ready, generation._is_stopping, generation._text = True, record.is_stopping, record.text
+        generation._capture = Capture.adopt(means.relay, record.outputs, record.output)
+        generation._notify = NotifySocket(generation._hear, lambda pid: in_group(pid, record.pid), record.notify)
+        generation._process = Process(record.pid)
+        means.ledger.add(record.pid)
+        if record.kill_at is not None:
+            generation._asked_at = time.monotonic()
+            left = max(0.0, record.kill_at - time.monotonic())
+            generation._kill_at = record.kill_at
+            generation._timer = generation._loop.call_later(left, generation._kill, left)
+        generation.life = generation._loop.create_task(generation._live(), context=Context())
+        return generation
+
+    @property
+    def record(self) -> GenerationRecord:
+        """What is left to another dewy in this process."""
+        return GenerationRecord(
+            number=self.number, pid=self.pid, version=self.launch.version, release=self.launch.release,
+            began=self._progress.began, since=self._since.isoformat(), said_ready=self.says_ready,
+            is_stopping=self._is_stopping, text=self._text, kill_at=self._kill_at,
+            notify=(self._notify.descriptor, self._notify.address), outputs=self._capture.descriptors, output=self.output,
+        )  # fmt: skip
+
+    def _begin(self, number: int, launch: Launch, means: Means, *, must_say: bool) -> None:
         self.number, self.launch = number, launch
         self._means, self._settings = means, means.settings
         self._loop = asyncio.get_running_loop()
@@ -124,9 +160,8 @@ class Generation:
         self._was_ready = self._is_stopping = False
         self._text = ""
         self._asked_at: float | None = None
+        self._kill_at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._capture, self._notify, self._process = self._spawn()
-        self.life = self._loop.create_task(self._live(), context=Context())
 
     def _spawn(self) -> tuple[Capture, NotifySocket, Process]:
         """The process and what it speaks through. Raises StartError or HostError, and then leaves nothing behind."""
@@ -235,6 +270,7 @@ class Generation:
         self._asked_at = time.monotonic()
         self._means.emit(events.GENERATION_STOPPING, generation=self.number, pid=self.pid)
         self._process.signal(signal.SIGTERM)
+        self._kill_at = self._asked_at + grace
         self._timer = self._loop.call_later(grace, self._kill, grace)
         self._changed.set()
 

@@ -19,45 +19,57 @@ from dewy.supervisor.launch import INSTANCE_VARIABLE, ROOT_VARIABLE
 from dewy.supervisor.ledger import Record, read_record
 from dewy.supervisor.procfs import ProcessInfo, all_processes, boot_id, environment_of
 
-__all__ = ["stop_orphans"]
+__all__ = ["Orphans"]
 
 _POLL = 0.05
 _KILL_GRACE = 5.0
 """Seconds after SIGKILL that are waited for the kernel to take the processes away."""
 
 
-def stop_orphans(root: Path, emit: events.Emit, timeout: float) -> None:
-    """Asks the processes of a killed dewy to finish, waits, and kills those that do not.
-
-    Blocks: nothing else runs at that time.
+class Orphans:
+    """The processes of a killed dewy, as they were when this was made.
 
     Args:
         root: The application's root directory, absolute, as the dewy before had it.
         emit: Is told of each process group that was ended.
-        timeout: Seconds they have to finish.
     """
-    record = read_record(root)
-    if record is None:
-        return
-    orphans = _find(root, record)
-    groups = sorted({orphan.group for orphan in orphans})
-    _signal(_heads(orphans), signal.SIGTERM)
-    survivors = _wait(root, record, timeout)
-    killed = {orphan.group for orphan in survivors}
-    deadline = time.monotonic() + _KILL_GRACE
-    while survivors and time.monotonic() < deadline:
-        _kill(survivors)
-        survivors = _wait(root, record, _POLL)
-    for group in groups:
-        emit(events.ORPHAN_STOPPED, group=group, how="it had to be killed" if group in killed else "it finished")
 
+    def __init__(self, root: Path, emit: events.Emit) -> None:
+        self._root, self._emit = root, emit
+        self._record = read_record(root)
+        found = _find(root, self._record) if self._record else []
+        # by their groups they are told from what this dewy starts under the same mark
+        self._groups = frozenset(orphan.group for orphan in found)
+        _signal(_heads(found), signal.SIGTERM)
 
-def _wait(root: Path, record: Record, timeout: float) -> list[ProcessInfo]:
-    """Waits for all of ours to be gone; those that are not."""
-    deadline = time.monotonic() + timeout
-    while (orphans := _find(root, record)) and time.monotonic() < deadline:
-        time.sleep(_POLL)
-    return orphans
+    @property
+    def alive(self) -> bool:
+        """Whether any of them is left."""
+        return bool(self._left())
+
+    def end(self, timeout: float) -> None:
+        """Waits until they have finished, at most for so many seconds, and kills those that have not. Blocks."""
+        survivors = self._wait(timeout)
+        killed = {orphan.group for orphan in survivors}
+        deadline = time.monotonic() + _KILL_GRACE
+        while survivors and time.monotonic() < deadline:
+            _kill(survivors)
+            survivors = self._wait(_POLL)
+        for group in sorted(self._groups):
+            how = "it had to be killed" if group in killed else "it finished"
+            self._emit(events.ORPHAN_STOPPED, group=group, how=how)
+
+    def _wait(self, timeout: float) -> list[ProcessInfo]:
+        """Waits for all of them to be gone; those that are not."""
+        deadline = time.monotonic() + timeout
+        while (left := self._left()) and time.monotonic() < deadline:
+            time.sleep(_POLL)
+        return left
+
+    def _left(self) -> list[ProcessInfo]:
+        if not self._groups or self._record is None:
+            return []
+        return [orphan for orphan in _find(self._root, self._record) if orphan.group in self._groups]
 
 
 def _find(root: Path, record: Record) -> list[ProcessInfo]:

@@ -10,7 +10,7 @@ import selectors
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dewy.supervisor.sockets import lift
@@ -79,16 +79,41 @@ class Capture:
     """
 
     def __init__(self, relay: Relay, floor: int) -> None:
-        self.tail = Tail()
-        self.ended = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
-        self._relay = relay
         with contextlib.ExitStack() as undo:
             out, self.stdout = _pipe(floor, undo)
             error, self.stderr = _pipe(floor, undo)
             undo.pop_all()
+        self._begin(relay, (out, error))
+
+    @classmethod
+    def adopt(cls, relay: Relay, descriptors: tuple[int, int], lines: Sequence[str]) -> Capture:
+        """The pipes of a generation that another dewy has started in this process; -1 for one that has ended."""
+        capture = cls.__new__(cls)
+        capture.stdout = capture.stderr = -1
+        capture._begin(relay, descriptors)
+        capture.tail.add(0, "".join(f"{line}\n" for line in lines).encode())
+        live = tuple(source for source in capture._sources if source.descriptor >= 0)
+        for source in live:
+            os.set_inheritable(source.descriptor, False)
+        capture._open = len(live)
+        if live:
+            relay.add(live)
+        else:
+            capture.ended.set()
+        return capture
+
+    def _begin(self, relay: Relay, descriptors: tuple[int, int]) -> None:
+        self.tail = Tail()
+        self.ended = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._relay = relay
         self._open = 2
-        self._sources = (_Source(out, 0, self), _Source(error, 1, self))
+        self._sources = (_Source(descriptors[0], 0, self), _Source(descriptors[1], 1, self))
+
+    @property
+    def descriptors(self) -> tuple[int, int]:
+        """The read ends; -1 for one that has ended."""
+        return self._sources[0].descriptor, self._sources[1].descriptor
 
     def release(self) -> None:
         """Closes dewy's own write ends; what comes from the child's is passed on from now on."""
@@ -138,6 +163,7 @@ class Relay:
         self._jobs: list[tuple[Callable[[tuple[_Source, ...]], None], tuple[_Source, ...]]] = []
         self._lock = threading.Lock()
         self._done = False
+        self._resting, self._resume = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="output of the application", daemon=True)
         self._thread.start()
 
@@ -153,6 +179,20 @@ class Relay:
         """Ends the thread. One that hangs in a write that nobody takes is left behind after ``timeout`` seconds."""
         self._ask(self._finish, ())
         self._thread.join(timeout)
+
+    def pause(self, timeout: float) -> bool:
+        """Has the thread read nothing more until :meth:`go_on`; whether it has come to rest within ``timeout`` seconds.
+
+        What it has read by then it has passed on.
+        """
+        self._resume.clear()
+        self._resting.clear()
+        self._ask(self._rest, ())
+        return self._resting.wait(timeout)
+
+    def go_on(self) -> None:
+        """Has the thread go on."""
+        self._resume.set()
 
     def _ask(self, job: Callable[[tuple[_Source, ...]], None], sources: tuple[_Source, ...]) -> None:
         with self._lock:
@@ -191,6 +231,10 @@ class Relay:
                 self._selector.unregister(source.descriptor)
                 os.close(source.descriptor)
                 source.descriptor = -1
+
+    def _rest(self, _sources: tuple[_Source, ...]) -> None:
+        self._resting.set()
+        self._resume.wait()
 
     def _finish(self, _sources: tuple[_Source, ...]) -> None:
         self._drop(tuple(key.data for key in self._selector.get_map().values() if key.data))

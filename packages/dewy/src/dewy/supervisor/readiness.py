@@ -172,22 +172,38 @@ class NotifySocket:
     Args:
         hear: Is called with each message.
         is_member: Whether a process belongs to the generation, for one that has become another user.
+        adopted: Descriptor and address of one that another dewy has made in this process.
     """
 
-    def __init__(self, hear: Callable[[Notification], None], is_member: Callable[[int], bool]) -> None:
+    def __init__(
+        self,
+        hear: Callable[[Notification], None],
+        is_member: Callable[[int], bool],
+        adopted: tuple[int, str] | None = None,
+    ) -> None:
         self._hear, self._is_member = hear, is_member
         self._loop = asyncio.get_running_loop()
-        name = f"dewy-{secrets.token_hex(16)}"
-        self.address = f"@{name}"
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        if adopted:
+            descriptor, self.address = adopted
+            os.set_inheritable(descriptor, False)
+            self._socket = socket.socket(fileno=descriptor)
+        else:
+            self.address = f"@dewy-{secrets.token_hex(16)}"
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
             self._socket.setblocking(False)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-            self._socket.bind(f"\0{name}")
+            if not adopted:
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+                self._socket.bind(f"\0{self.address[1:]}")
             self._loop.add_reader(self._socket, self._read)
         except BaseException:
             self._socket.close()
             raise
+
+    @property
+    def descriptor(self) -> int:
+        """Of the socket."""
+        return self._socket.fileno()
 
     def close(self) -> None:
         """Ends the conversation."""

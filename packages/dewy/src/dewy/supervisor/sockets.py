@@ -14,11 +14,12 @@ from pathlib import Path
 from types import TracebackType
 
 from dewy import events
-from dewy.errors import HostError
+from dewy.errors import DewyError, HostError
 from dewy.supervisor.addresses import Address
+from dewy.supervisor.inheritance import ListenerRecord
 from dewy.supervisor.launch import FIRST_FD
 
-__all__ = ["Listener", "Sockets", "bind", "bind_private", "lift"]
+__all__ = ["Listener", "Sockets", "adopt", "bind", "bind_private", "lift"]
 
 _BACKLOG = 65535
 """More than any system allows: the kernel cuts it to its own limit (``net.core.somaxconn``)."""
@@ -40,6 +41,12 @@ class Listener:
     address: Address
     socket: socket.socket
     file: tuple[Path, int, int] | None = None
+
+    @property
+    def record(self) -> ListenerRecord:
+        """What is left to another dewy in this process."""
+        file = (str(self.file[0]), *self.file[1:]) if self.file else None
+        return ListenerRecord(spec=self.address.spec, descriptor=self.socket.fileno(), file=file)
 
     @property
     def bound(self) -> Address:
@@ -110,6 +117,19 @@ def bind(addresses: Sequence[Address], emit: events.Emit, directory: Path | None
         undo.pop_all()
     if addresses:
         emit(events.SOCKETS_BOUND, addresses=", ".join(address.spec for address in addresses))
+    return Sockets(listeners)
+
+
+def adopt(addresses: Sequence[Address], records: Sequence[ListenerRecord]) -> Sockets:
+    """The sockets that another dewy has bound in this process. Raises DewyError when they are not those of the addresses."""
+    if [record.spec for record in records] != [address.spec for address in addresses]:
+        there = ", ".join(record.spec for record in records) or "none"
+        raise DewyError(f"the sockets that are open are others than those asked for: {there}", "Restart dewy instead")
+    listeners = []
+    for address, record in zip(addresses, records, strict=True):
+        os.set_inheritable(record.descriptor, False)
+        file = (Path(record.file[0]), record.file[1], record.file[2]) if record.file else None
+        listeners.append(Listener(address, socket.socket(fileno=record.descriptor), file))
     return Sockets(listeners)
 
 

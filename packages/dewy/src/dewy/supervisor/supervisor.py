@@ -18,6 +18,7 @@ from dewy.scope import facts
 from dewy.supervisor.exits import describe_exit
 from dewy.supervisor.failure import Failure, NotUp
 from dewy.supervisor.generation import Ending, Generation, Means
+from dewy.supervisor.inheritance import GenerationRecord, SupervisorRecord
 from dewy.supervisor.launch import Launch
 from dewy.supervisor.preflight import Candidate, for_preflight
 from dewy.supervisor.readiness import NotReady
@@ -120,6 +121,50 @@ class Supervisor:
             self._ending = self._begin(self._stop())
         await asyncio.shield(self._ending)
 
+    # ------------------------------------------------------------------------------------ another dewy in this process
+
+    async def hand_over(self) -> None:
+        """Comes to rest: nothing is started or printed any more, and :attr:`record` stays true.
+
+        Raises DewyError when dewy is shutting down, or the output of the application is not taken.
+        """
+        await self._turns.take_for_good()
+        self._refuse_when_ending()
+        self._revival.end()
+        if not await asyncio.to_thread(self._means.relay.pause, _CLOSE_LIMIT):
+            self.take_back()
+            raise DewyError("nobody takes dewy's output, so it cannot come to rest", "See where its output goes")
+
+    def record(self) -> SupervisorRecord:
+        """What is left to another dewy in this process."""
+        return SupervisorRecord(
+            listeners=tuple(listener.record for listener in self._means.sockets.listeners),
+            number=self._number,
+            current=self._current.number if self._current else None,
+            generations=tuple(generation.record for generation in self._alive if not generation.life.done()),
+        )
+
+    def take_back(self) -> None:
+        """Goes on after :meth:`hand_over`: nobody has taken over."""
+        self._means.relay.go_on()
+        self._turns.give_back()
+        if self._wanted and not self._current and (failure := self._revival.last_failure):
+            self._revival.begin(failure)
+
+    def adopt(self, record: SupervisorRecord, launch_of: Callable[[GenerationRecord], Launch]) -> None:
+        """Takes over what another dewy has started in this process, before anything else is done.
+
+        Args:
+            record: What it has left.
+            launch_of: How a generation would be started again.
+        """
+        self._number = record.number
+        for left in record.generations:
+            generation = Generation.adopt(left, launch_of(left), self._means)
+            self._take_care_of(generation)
+            if left.number == record.current:
+                self._hand_over(generation)
+
     # ----------------------------------------------------------------------------------------------------- what is known
 
     @property
@@ -175,6 +220,8 @@ class Supervisor:
         async with self._turns.any():
             self._refuse_when_ending()
             self._wanted = launch
+            if self._current and self._current.launch.release == launch.release:
+                return  # it runs already: another dewy has started it in this process
             try:
                 await self._bring_up(launch, "start")
             except NotUp as not_up:
@@ -266,15 +313,18 @@ class Supervisor:
         except (StartError, HostError) as error:
             self._tell_not_ready(None, launch, str(error))
             raise NotUp(error, Failure(str(error), self._number, launch.version, launch.release)) from error
-        self._alive = (*self._alive, generation)
-        generation.when_it_says_ready(self._it_speaks)
-        generation.ended.add_done_callback(lambda ended: self._has_ended(generation, ended.result()))
-        generation.life.add_done_callback(lambda _: self._forget(generation))
+        self._take_care_of(generation)
         self._emit(
             events.GENERATION_STARTED,
             generation=self._number, pid=generation.pid, version=launch.version, reason=reason,
         )  # fmt: skip
         return generation
+
+    def _take_care_of(self, generation: Generation) -> None:
+        self._alive = (*self._alive, generation)
+        generation.when_it_says_ready(self._it_speaks)
+        generation.ended.add_done_callback(lambda ended: self._has_ended(generation, ended.result()))
+        generation.life.add_done_callback(lambda _: self._forget(generation))
 
     async def _give_up(self, generation: Generation, verdict: NotReady) -> NotUp:
         """Ends a generation that did not become ready; returns what to raise."""

@@ -53,6 +53,14 @@ class Turns:
         """``current`` leads to what runs, or is to run, again."""
         self._settled.set()
 
+    async def take_for_good(self) -> None:
+        """Takes the turn and keeps it: nothing is started any more until :meth:`give_back`."""
+        await self._lock.acquire()
+
+    def give_back(self) -> None:
+        """Gives back what :meth:`take_for_good` has taken."""
+        self._lock.release()
+
     async def _until_settled(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, self._settles_by - time.monotonic())):
