@@ -56,6 +56,8 @@ def _check(settings: Settings) -> int:
         _row("notifier", told.name)
     if ports:
         _row("ports", ", ".join(str(port) for port in ports))
+    if settings.command == "server":
+        _row("health", _health(settings))
     _row("platform", str(detect_platform()))
     state = StateFile(settings.state_directory, warn).load(put_aside=False)
     current = ReleaseDirectories(settings.root).current()
@@ -71,6 +73,17 @@ def _check(settings: Settings) -> int:
     decision = decide(release, state)
     _row("decision", f"{'deploy' if isinstance(decision, Deploy) else 'leave'} {release.version}: {decision.reason}")
     return 0
+
+
+def _health(settings: Settings) -> str:
+    """How a version is proven."""
+    from dewy.durations import format_duration
+
+    checks = [f"GET {settings.health_path}"] if settings.health_path else []
+    checks += [f"command {settings.health_command!r}"] if settings.health_command else []
+    first = "preflight, then " if checks and settings.preflight else ""
+    watched = f"{first}watched for {format_duration(settings.bake_time)}"
+    return f"{' and '.join(checks)}: {watched}" if checks else f"no check; {watched}"
 
 
 def _cache_problem(wiring: Wiring) -> str:
