@@ -135,6 +135,18 @@ def test_stand_ins_are_of_the_same_kind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_root_with_a_long_path_is_no_obstacle(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 120)
+    deep.mkdir()
+    with bind_private(parse_ports(["/run/app.sock"]), deep) as private:
+        path = Path(private.addresses[0].path)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+        assert path.parent.stat().st_mode & 0o077 == 0
+    assert not path.parent.exists()
+    assert list(deep.iterdir()) == []
+
+
 # --------------------------------------------------------------------------------------------------------------- turns
 
 

@@ -310,6 +310,8 @@ class Pipeline:
         try:
             self._settings.state_directory.mkdir(mode=0o700, exist_ok=True)
             sweep(self._settings.state_directory)
+            for left in self._settings.state_directory.glob("preflight-*.sock"):  # of a candidate, when dewy was killed
+                left.unlink(missing_ok=True)
             self.stage.releases.prepare()
             self._fetcher.prepare()
         except OSError as error:

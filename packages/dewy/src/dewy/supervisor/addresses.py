@@ -10,12 +10,12 @@ from typing import Literal
 
 from dewy.errors import UsageError
 
-__all__ = ["MAX_RANGE", "Address", "parse_ports"]
+__all__ = ["LONGEST_PATH", "MAX_RANGE", "Address", "parse_ports"]
 
 MAX_RANGE = 100
 """Ports that one range may have at most (R13)."""
 
-_MAX_PATH = 107
+LONGEST_PATH = 107
 """Bytes that the path of a unix socket may have: ``sun_path`` of unix(7), less the NUL at its end."""
 
 _TAKES = (
@@ -142,8 +142,8 @@ def _unix(spec: str, path: str) -> Address:
         )
     if path.endswith("/"):
         raise UsageError(f"--port {spec!r}: {path!r} is a directory", _TAKES)
-    if len(path.encode(errors="surrogateescape")) > _MAX_PATH:
-        raise UsageError(f"--port {spec!r}: the path of a unix socket has at most {_MAX_PATH} bytes", _TAKES)
+    if len(path.encode(errors="surrogateescape")) > LONGEST_PATH:
+        raise UsageError(f"--port {spec!r}: the path of a unix socket has at most {LONGEST_PATH} bytes", _TAKES)
     return Address(path, "unix", path=path)
 
 

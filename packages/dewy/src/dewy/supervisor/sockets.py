@@ -8,6 +8,7 @@ import fcntl
 import os
 import socket
 import stat
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from types import TracebackType
 
 from dewy import events
 from dewy.errors import DewyError, HostError
-from dewy.supervisor.addresses import Address
+from dewy.supervisor.addresses import LONGEST_PATH, Address
 from dewy.supervisor.inheritance import ListenerRecord
 from dewy.supervisor.launch import FIRST_FD
 
@@ -68,10 +69,16 @@ class Listener:
 
 
 class Sockets:
-    """The sockets of one application, in the order of their descriptors in it."""
+    """The sockets of one application, in the order of their descriptors in it.
 
-    def __init__(self, listeners: Sequence[Listener]) -> None:
+    Args:
+        listeners: They.
+        scratch: A directory that was made for them, and goes with them.
+    """
+
+    def __init__(self, listeners: Sequence[Listener], scratch: Path | None = None) -> None:
         self.listeners = tuple(listeners)
+        self._scratch = scratch
 
     @property
     def addresses(self) -> tuple[Address, ...]:
@@ -88,6 +95,9 @@ class Sockets:
         for listener in self.listeners:
             listener.close()
         self.listeners = ()
+        if self._scratch:
+            with contextlib.suppress(OSError):  # gone, or somebody has put something there
+                self._scratch.rmdir()
 
     def __enter__(self) -> Sockets:
         return self
@@ -143,8 +153,12 @@ def bind_private(addresses: Sequence[Address], directory: Path) -> Sockets:
     Raises:
         HostError: This host has no room for them.
     """
-    floor = FIRST_FD + len(addresses)
+    floor, scratch = FIRST_FD + len(addresses), None
+    if len(os.fsencode(directory / _stand_in_name(len(addresses)))) > LONGEST_PATH:
+        directory = scratch = Path(tempfile.mkdtemp(prefix="dewy-"))  # its owner's alone, too
     with contextlib.ExitStack() as undo:
+        if scratch:
+            undo.callback(scratch.rmdir)
         listeners = []
         for number, address in enumerate(addresses):
             stand_in = _stand_in(address, number)
@@ -154,12 +168,16 @@ def bind_private(addresses: Sequence[Address], directory: Path) -> Sockets:
             bound = replace(listener.bound, spec=_spec_of(listener.bound), name=address.fd_name)
             listeners.append(replace(listener, address=bound))
         undo.pop_all()
-    return Sockets(listeners)
+    return Sockets(listeners, scratch)
+
+
+def _stand_in_name(number: int) -> str:
+    return f"preflight-{number}.sock"
 
 
 def _stand_in(address: Address, number: int) -> Address:
     if address.kind == "unix":
-        return Address(f"preflight-{number}.sock", "unix", path=f"preflight-{number}.sock")
+        return Address(_stand_in_name(number), "unix", path=_stand_in_name(number))
     return Address("preflight", address.kind, "::1" if address.kind == "ipv6" else "127.0.0.1", 0)
 
 
