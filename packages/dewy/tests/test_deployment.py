@@ -168,7 +168,7 @@ def test_a_version_that_does_not_start_is_undone_and_held(world: World) -> None:
     assert state.pending is None
     assert state.current is not None
     assert state.current.version == "v1.0.0"
-    world.pipeline.tell_failure(caught.value)
+    world.pipeline.aftermath.tell_failure(caught.value)
     assert world.said.texts()[-1] == (
         "v1.1.0 could not be deployed: v1.1.0 exited at once with status 1. v1.0.0 runs on; "
         "v1.1.0 is on hold until the registry offers another, or: dewy unhold v1.1.0"

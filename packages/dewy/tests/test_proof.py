@@ -37,7 +37,7 @@ def failed(world: World, version: str) -> DeploymentFailed:
     world.publish(version)
     with pytest.raises(DeploymentFailed) as caught:
         world.deploy()
-    world.pipeline.tell_failure(caught.value)
+    world.pipeline.aftermath.tell_failure(caught.value)
     return caught.value
 
 

@@ -13,7 +13,7 @@ from dewy import events
 from dewy.backoff import backoff, jittered, retry_after
 from dewy.decide import Deploy, decide
 from dewy.deployment import DeploymentFailed, Pipeline, recover
-from dewy.errors import DewyError, ReleasePending, StartError
+from dewy.errors import DewyError, ReleasePending, StartError, as_dewy_error
 from dewy.guard import CallTimedOut
 from dewy.host import detect_platform
 from dewy.inbox import Inbox
@@ -133,6 +133,9 @@ class Deployer:
         """
         try:
             return step(), True
+        except (DewyError, OSError) as error:  # the disk, say: no fault of ours
+            self._emit(events.RELEASES_UNTIDY, error=str(as_dewy_error(error, self.activity)))
+            return jittered(self._interval), False
         except Exception as error:
             wait = jittered(min(_MOST_WAIT, 6 * self._interval))
             self._emit(
@@ -152,6 +155,7 @@ class Deployer:
     def _poll(self) -> float:
         """Asks the registry once and does what follows; the seconds until the next time."""
         self._remember()
+        self.pipeline.take_up()
         if self.pipeline.bakes:
             with within(cause="registry"):
                 self._deploy(self.pipeline.go_on)
@@ -173,7 +177,7 @@ class Deployer:
     def _follow_rollbacks(self) -> None:
         """Has hooks and the registry know what operators have done: they need not wait for that themselves."""
         while self.operations.unfollowed:
-            self.pipeline.follow(self.operations.unfollowed.pop(0))
+            self.pipeline.aftermath.follow_rollback(self.operations.unfollowed.pop(0))
 
     def _remember(self) -> None:
         """Writes what could not be written before, and what the supervisor has learnt."""
@@ -192,10 +196,11 @@ class Deployer:
         self._poll_failures += 1
         self.last_poll = PollFacts(at=datetime.now(UTC), answer=str(error), failures=self._poll_failures)
         wait = max(backoff(self._poll_failures, first=2 * self._interval, most=_MOST_WAIT), retry_after(error))
+        current = self.pipeline.state.current
         self._emit(
             events.REGISTRY_FAILED,
-            failures=self._poll_failures, error=str(error), retry_seconds=round(wait, 1), keeps=self.pipeline.keeps(),
-            version=self.pipeline.state.current.version if self.pipeline.state.current else "",
+            failures=self._poll_failures, error=str(error), retry_seconds=round(wait, 1),
+            keeps=self.pipeline.aftermath.keeps(), version=current.version if current else "",
         )  # fmt: skip
         return wait
 
@@ -215,7 +220,7 @@ class Deployer:
         try:
             deploy()
         except DeploymentFailed as failure:
-            self.pipeline.tell_failure(failure, self._delay(failure.attempt.release, failure))
+            self.pipeline.aftermath.tell_failure(failure, self._delay(failure.attempt.release, failure))
         else:
             self._trouble = None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import stat
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -53,9 +54,15 @@ class ReleaseDirectories:
             if path.name.startswith((_INCOMING, _REMOVING)):
                 shutil.rmtree(path)
 
-    def new_name(self, now: datetime) -> str:
-        """A name for the next release: its time, but later than every one there is or was, whatever the clock says."""
-        there = [time for path in self.folder.iterdir() if (time := _stamp(path.name))]
+    def new_name(self, now: datetime, after: str = "") -> str:
+        """A name for the next release: its time, but later than every one there is or was, whatever the clock says.
+
+        Args:
+            now: The time.
+            after: The last name that was given, by a dewy before this one say; empty for none.
+        """
+        names = [after, *(path.name for path in self.folder.iterdir())]
+        there = [time for name in names if (time := _stamp(name))]
         given = [self._last] if self._last else []
         self._last = max([now, *(time + timedelta(seconds=1) for time in (*there, *given))])
         return _name(self._last)
@@ -83,13 +90,20 @@ class ReleaseDirectories:
         sync_directory(self.folder)
 
     def current(self) -> str | None:
-        """The name of the release that ``current`` leads to; None when it leads to none."""
+        """The name of the release that ``current`` leads to; None when it leads to none. Raises OSError."""
         try:
             target = self.link.readlink()
-        except OSError:
+        except FileNotFoundError:
             return None
         name = target.name
-        return name if (self.root / target) == self.folder / name and (self.folder / name).is_dir() else None
+        return name if (self.root / target) == self.folder / name and _is_directory(self.folder / name) else None
+
+    def has(self, name: str) -> bool:
+        """Whether a release is there. One that the disk does not let anybody look at is: it must not be forgotten."""
+        try:
+            return _is_directory(self.folder / name)
+        except OSError:
+            return True
 
     def switch(self, name: str | None) -> None:
         """Has ``current`` lead to a release, by one rename; None takes it away, where there was nothing before."""
@@ -109,6 +123,7 @@ class ReleaseDirectories:
         removing = self.folder / f"{_REMOVING}{name}"
         with contextlib.suppress(FileNotFoundError):
             self.path(name).rename(removing)
+            sync_directory(self.folder)  # or a power cut finds the half of it under the name of a whole one
             shutil.rmtree(removing)
 
     def old(self, keep: int, needed: Collection[str]) -> list[str]:
@@ -131,4 +146,12 @@ def _stamp(name: str) -> datetime | None:
 
 
 def _is_release(path: Path) -> bool:
-    return _stamp(path.name) is not None and path.is_dir() and not path.is_symlink()
+    return _stamp(path.name) is not None and not path.is_symlink() and _is_directory(path)
+
+
+def _is_directory(path: Path) -> bool:
+    """As ``Path.is_dir``, which takes trouble with the disk for an answer, in some releases of Python."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False

@@ -95,6 +95,7 @@ class State:
         prepared: A deployment that ended with a dewy that was killed, and whose before-hooks had agreed: they are not asked
             again.
         speaks_notify: Whether the application has been seen to say when it is ready.
+        named: The directory of the newest deployment whose before-hooks were asked: no other deployment has it ever again.
     """
 
     current: Deployed | None = None
@@ -103,6 +104,7 @@ class State:
     pending: Pending | None = None
     prepared: Deployed | None = None
     speaks_notify: bool = False
+    named: str = ""
 
     def deployed(self, done: Deployed) -> State:
         """The state when a release runs: it is current, the newest of those on disk, and no bytes of it are on hold."""

@@ -103,6 +103,7 @@ def _parse(data: dict[str, Any]) -> State:
         pending=_pending(pending) if pending else None,
         prepared=_record(Deployed, data["prepared"]) if data.get("prepared") else None,
         speaks_notify=bool(data.get("speaks_notify", False)),
+        named=str(data.get("named", "")),
     )
 
 

@@ -23,11 +23,15 @@ class DeploymentFailed(DewyError):
         cause: What went wrong.
         held: Whether the version is on hold from now on.
         attempt: What was to be.
+
+    Attributes:
+        durations: How long each phase took.
     """
 
     def __init__(self, phase: str, cause: DewyError, *, held: bool, attempt: Attempt) -> None:
         super().__init__(cause.message, cause.hint)
         self.phase, self.cause, self.held, self.attempt = phase, cause, held, attempt
+        self.durations = attempt.durations()
 
 
 class Attempt:

@@ -10,22 +10,22 @@ What is about to happen is written into the state before it happens, so that a d
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 
 from dewy import events
 from dewy.archive import Limits, unpack
+from dewy.deployment.aftermath import Aftermath
 from dewy.deployment.application import Application
 from dewy.deployment.attempt import Attempt, DeploymentFailed
 from dewy.deployment.proof import Proof
 from dewy.deployment.retreat import Retreat
-from dewy.deployment.rollback import Rollback, RolledBack
+from dewy.deployment.rollback import Rollback
 from dewy.deployment.stage import Stage, now
 from dewy.errors import ArtifactError, DewyError, StartError, as_dewy_error, from_os_error
 from dewy.fetch import Fetched, Fetcher
 from dewy.files import sweep
 from dewy.hooks import DeployHooks
-from dewy.host import host_name
 from dewy.runtime import Runtime
 from dewy.state import Deployed, Held, State
 from dewy.statefile import StateFile, StateKeeper
@@ -41,6 +41,7 @@ class Pipeline:
     Attributes:
         application: What is deployed, if it is a process.
         stage: Which release is current: on disk and in the state.
+        aftermath: What follows a deployment, however it ended.
         rollback: How to go back.
         proof: Tells whether a version is any good; None where there is no process.
         under_way: The present deployment, for those who look on from other threads; None between two.
@@ -56,10 +57,10 @@ class Pipeline:
         state: State,
     ) -> None:
         self._settings, self._emit, self._waker = runtime.settings, runtime.emit, runtime.waker
-        self.application, self._fetcher, self._report = application, fetcher, report
-        self._hooks, self._host = DeployHooks(runtime), host_name()
+        self.application, self._fetcher, self._hooks = application, fetcher, DeployHooks(runtime)
         file = StateFile(runtime.settings.state_directory, runtime.emit)
         self.stage = Stage(runtime.settings.root, StateKeeper(file, state, runtime.emit), runtime.emit)
+        self.aftermath = Aftermath(runtime, self.stage, self._hooks, report)
         self.under_way: Attempt | None = None
         self._baking: Attempt | None = None
         self.proof = Proof(runtime, application) if application else None
@@ -112,6 +113,8 @@ class Pipeline:
         try:
             steps()
         except Exception as error:
+            if attempt.phase in ("after", "report"):
+                raise  # it is done: whatever fails afterwards undoes nothing
             # also a fault of ours must leave everything as it was
             raise self._fail(attempt, error) from error
         except Interrupted:
@@ -143,6 +146,7 @@ class Pipeline:
         """Asks the before-hooks, once for one deployment, also when dewy was killed after they had agreed."""
         attempt.enter("before")
         if not self._is_prepared(attempt):
+            self.stage.keeper.keep(replace(self.state, named=attempt.deployment.id))
             self._hooks.ask(attempt.deployment)
         self.stage.note(replace(self.state, prepared=None), "prepared", attempt.deployed(now()))
 
@@ -197,7 +201,7 @@ class Pipeline:
         prepared = self.state.prepared
         if prepared and self.state.is_same(prepared, release) and not self.stage.releases.path(prepared.directory).exists():
             return prepared.directory
-        return self.stage.releases.new_name(now())
+        return self.stage.releases.new_name(now(), after=self.state.named)
 
     def _is_prepared(self, attempt: Attempt) -> bool:
         prepared = self.state.prepared
@@ -256,10 +260,7 @@ class Pipeline:
             version=deployed.version, previous_version=attempt.deployment.previous_version or "nothing", seconds=seconds,
             artifact=deployed.artifact, digest=deployed.digest, directory=deployed.directory, **attempt.durations(),
         )  # fmt: skip
-        attempt.enter("after")
-        self._hooks.follow(attempt.deployment, Result("deployed", seconds))
-        attempt.enter("report")
-        self._tell_registry(attempt.release, attempt.deployment.digest, None)
+        self.aftermath.follow(attempt, Result("deployed", seconds))
         self.stage.settle()
         self.prune()
 
@@ -267,15 +268,15 @@ class Pipeline:
 
     def _fail(self, attempt: Attempt, error: Exception) -> DeploymentFailed:
         """Everything back as it was, and whoever wants to know is told."""
-        came_to_switch = attempt.phase not in ("fetch", "before", "unpack")
+        phase, came_to_switch = attempt.phase, attempt.phase not in ("fetch", "before", "unpack")
         if attempt.cause is None:
             self._undo(attempt, error)
         cause = attempt.cause or as_dewy_error(error, f"deploying {attempt.release.version}")
-        failed: Outcome = "vetoed" if attempt.phase == "before" else "failed"
+        failed: Outcome = "vetoed" if phase == "before" else "failed"
         outcome: Outcome = "rolled_back" if came_to_switch and attempt.previous else failed
-        self._hooks.follow(attempt.deployment, Result(outcome, attempt.seconds, str(cause)))
-        self._tell_registry(attempt.release, attempt.deployment.digest, str(cause))
-        return DeploymentFailed(attempt.phase, cause, held=attempt.held, attempt=attempt)
+        failure = DeploymentFailed(phase, cause, held=attempt.held, attempt=attempt)
+        self.aftermath.follow(attempt, Result(outcome, attempt.seconds, str(cause)))
+        return failure
 
     def _undo(self, attempt: Attempt, error: Exception) -> None:
         """``current`` leads to what serves; the version is held if it is its own fault that it does not."""
@@ -290,9 +291,11 @@ class Pipeline:
     def _retreat(self, attempt: Attempt, cause: DewyError) -> None:
         """Back to a version that runs. Where there is none, what has failed is started again and again."""
         attempt.cause = cause
-        back = Retreat(self.stage, self.rollback, self.proof).run(cause) if self.proof else None
-        attempt.held = back is not None and isinstance(cause, StartError)
-        self.stage.settle()
+        if self.proof:
+            Retreat(self.stage, self.rollback, self.proof).run(cause)
+        attempt.held = self.state.holds(attempt.release) is not None
+        if self.bakes:  # else it is settled, or is to be taken up
+            self.stage.settle()
 
     def _hold(self, attempt: Attempt, reason: str) -> None:
         release, digest = attempt.release, attempt.deployment.digest
@@ -317,65 +320,23 @@ class Pipeline:
         except OSError as error:
             raise from_os_error(error, f"preparing {self._settings.root}") from error
 
+    def take_up(self) -> None:
+        """Tries again to go back to what is to run, where the disk has not let it before."""
+        pending = self.state.pending
+        if pending is None or self.bakes:
+            return
+        if pending.kind == "rollback":
+            with suppress(DewyError):  # it has said so
+                self.rollback.resume(pending)
+        elif pending.phase == "finishing":
+            self.stage.settle()
+        else:
+            self.stage.revert(pending.deployed, self.state.current)
+
     def prune(self) -> None:
         """Removes releases beyond those that are kept, and tells the cache which artifacts are needed (R70, R45)."""
         running = self.application.running() if self.application else ()
         self._fetcher.pin(self.stage.prune(self._settings.keep_releases, running))
-
-    # ----------------------------------------------------------------------------------------------------- what is told
-
-    def tell_failure(self, failure: DeploymentFailed, retry_seconds: float | None = None) -> None:
-        """Says that a deployment has failed, what serves now, and what comes next."""
-        current, cause, version = self.state.current, failure.cause, failure.attempt.release.version
-        output = "\n".join(cause.output) if isinstance(cause, StartError) else ""
-        following = f"{version} is tried again" + ("" if retry_seconds is None else f" in {retry_seconds:.0f}s")
-        if failure.held:
-            following = f"{version} is on hold until the registry offers another, or: dewy unhold {version}"
-        with failure.attempt.scope():
-            self._emit(
-                events.DEPLOYMENT_FAILED,
-                version=version, error=str(failure), phase=failure.phase, output=output,
-                seconds=failure.attempt.seconds, digest=failure.attempt.deployment.digest,
-                previous_version=current.version if current else "",
-                keeps=self.keeps(again=failure.phase == "bake"),
-                next=following,
-                **failure.attempt.durations(),
-            )  # fmt: skip
-
-    def keeps(self, *, again: bool = False) -> str:
-        """What serves while something else has failed, or serves again: the end of a sentence."""
-        current = self.state.current
-        if current is None:
-            return "nothing runs"
-        return f"{current.version} runs {'again' if again else 'on'}" if self.application else f"{current.version} stays"
-
-    def follow(self, done: RolledBack) -> None:
-        """What follows a rollback by an operator: hooks, as for any deployment that was undone, and a report.
-
-        To the registry it is what it is to the fleet: this host runs that version now.
-        """
-        back, left = done.release, done.left
-        undone = Deployment(
-            version=left.version, previous_version=back.version, artifact=left.artifact, digest=left.digest,
-            directory=self.stage.releases.path(left.directory), root=self._settings.root, command=self._settings.command,
-        )  # fmt: skip
-        self._hooks.follow(undone, Result("rolled_back", done.seconds, done.reason))
-        release = Release(
-            version=back.version, artifact=back.artifact, url=back.url, fingerprint=back.fingerprint, id=back.id
-        )
-        with self._waker.interruptible():
-            self._tell_registry(release, back.digest, None)
-
-    def _tell_registry(self, release: Release, digest: str, error: str | None) -> None:
-        digests = tuple(dict.fromkeys((*([digest] if digest else []), *release.digests)))
-        release = replace(release, digests=digests)
-        report = Report(release=release, command=self._settings.command, host=self._host, at=now(), error=error)
-        try:
-            self._report(report)
-        except (DewyError, OSError) as problem:
-            self._emit(events.REPORT_FAILED, version=release.version, error=str(problem))
-        else:
-            self._emit(events.REPORT_DONE, version=release.version)
 
     def _since(self, began: float) -> float:
         return round(self._waker.monotonic() - began, 3)

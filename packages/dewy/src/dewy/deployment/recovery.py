@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dewy.deployment.pipeline import Pipeline
-from dewy.errors import DewyError
+from dewy.errors import DewyError, HostError
 from dewy.state import Deployed, Pending
 
 __all__ = ["recover"]
@@ -47,6 +47,8 @@ def _forget(pipeline: Pipeline, pending: Pending) -> None:
     else:
         pipeline.stage.remember_prepared(pending)
         pipeline.stage.revert(pending.deployed, pipeline.state.current)
+        if pipeline.state.pending:  # current may lead to what is not proven: that is not started as if it were
+            raise HostError(f"{pending.deployed.version} cannot be undone on this disk")
 
 
 def _start_current(pipeline: Pipeline) -> None:
@@ -59,8 +61,11 @@ def _start_current(pipeline: Pipeline) -> None:
 def _current(pipeline: Pipeline) -> Deployed | None:
     """What ``current`` leads to; where it leads nowhere, it is made to lead to what ran last."""
     last, releases = pipeline.state.current, pipeline.stage.releases
-    name = releases.current()
-    if name is None and last and releases.path(last.directory).is_dir():
+    try:
+        name = releases.current()
+    except OSError:  # nobody can tell: then it is what ran last
+        return last
+    if name is None and last and releases.has(last.directory):
         releases.switch(last.directory)
         return last
     if name is None:

@@ -6,7 +6,7 @@ from dewy.deployment.proof import Proof
 from dewy.deployment.rollback import Rollback, RolledBack, held_because
 from dewy.deployment.stage import Stage
 from dewy.errors import DewyError, StartError
-from dewy.state import Deployed
+from dewy.state import Deployed, Held
 
 __all__ = ["Retreat"]
 
@@ -31,14 +31,15 @@ class Retreat:
         """
         done = None
         while (failed := self._stage.state.current) and (target := self._target()):
-            self._hold(failed, cause)
             since = self._proof.begin()
             try:
-                done = self._rollback.run_from_failed(target, cause.message)
+                done = self._rollback.run_from_failed(target, cause.message, self._held(failed, cause))
                 self._proof.bake(target, since, at_once=True)
             except StartError as error:
                 cause = error
-                self._hold(target, error)
+                if held := self._held(target, error):
+                    self._stage.keeper.keep(self._stage.state.hold(held))
+                    self._stage.tell_held(held)
             except DewyError:
                 return done  # this host is in trouble: no other version mends that
             else:
@@ -48,8 +49,8 @@ class Retreat:
     def _target(self) -> Deployed | None:
         return self._stage.state.previous(self._stage.on_disk())
 
-    def _hold(self, release: Deployed, cause: DewyError) -> None:
-        if isinstance(cause, StartError) and not self._stage.state.holds_deployed(release):
-            held = held_because(release, str(cause))
-            self._stage.keeper.keep(self._stage.state.hold(held))
-            self._stage.tell_held(held)
+    def _held(self, release: Deployed, cause: DewyError) -> Held | None:
+        """The hold on a release that has failed; None where this host is to blame, and for one that is on hold."""
+        if not isinstance(cause, StartError) or self._stage.state.holds_deployed(release):
+            return None
+        return held_because(release, str(cause))

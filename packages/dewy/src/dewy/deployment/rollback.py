@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from dewy import events
 from dewy.deployment.application import Application
 from dewy.deployment.stage import Stage, now
-from dewy.errors import DewyError, StartError, as_dewy_error
+from dewy.errors import DewyError, HostError, StartError, as_dewy_error
 from dewy.scope import within
 from dewy.state import Deployed, Held, Pending, State
 from dewy.versions import same_tag
@@ -112,11 +112,22 @@ class Rollback:
             self._stage.tell_held(held)
         return done
 
-    def run_from_failed(self, target: Deployed, reason: str) -> RolledBack:
-        """Goes to a release from one that has failed; what is on hold, the caller has said. Raises as :meth:`run`."""
-        left, before = self._left(), self._stage.state
-        self._stage.note(before, "switching", target, kind="rollback")
-        return self._go(target, left, reason, undo=before)
+    def run_from_failed(self, target: Deployed, reason: str, held: Held | None) -> RolledBack:
+        """Goes to a release from one that has failed, and puts that one on hold, if it is to be.
+
+        Both are in the state at once: a dewy that is killed in between must not start again what is on hold.
+
+        Raises:
+            StartError: It does not start.
+            HostError: This host is in trouble; the state still says that this is to be done.
+            DewyError: As StartError.
+        """
+        left, state = self._left(), self._stage.state
+        state = state.hold(held) if held else state
+        self._stage.note(state, "switching", target, kind="rollback")
+        if held:
+            self._stage.tell_held(held)
+        return self._persist(target, left, reason, undo=state)
 
     def abandon(self, reason: str) -> RolledBack | None:
         """Undoes a deployment in which a dewy was killed, and holds its version; None where there is none.
@@ -142,7 +153,16 @@ class Rollback:
         with within(deployment=self._stage.releases.new_name(now())):
             self._emit(events.DEPLOYMENT_RESUMED, version=target.version, phase="rollback")
             undo = replace(self._stage.state.unhold(left.version), pending=None)
-            self._go(target, left, "dewy was stopped in the middle of it", undo=undo)
+            self._persist(target, left, "dewy was stopped in the middle of it", undo=undo)
+
+    def _persist(self, target: Deployed, left: Deployed, reason: str, *, undo: State) -> RolledBack:
+        """As :meth:`_go`; where this host is to blame, it stays to be done."""
+        state = self._stage.state
+        try:
+            return self._go(target, left, reason, undo=undo)
+        except HostError:
+            self._stage.keeper.keep(state)
+            raise
 
     def _left(self) -> Deployed:
         left = self._stage.state.current

@@ -101,7 +101,7 @@ class Stage:
 
     def on_disk(self) -> tuple[Deployed, ...]:
         """What has run here and is still there, newest first, ``current`` included."""
-        return tuple(release for release in self.state.releases if self.releases.path(release.directory).is_dir())
+        return tuple(release for release in self.state.releases if self.releases.has(release.directory))
 
     def prune(self, keep: int, running: Collection[str]) -> tuple[Deployed, ...]:
         """Removes releases beyond those that are kept (R70); returns those that are left.
