@@ -143,7 +143,7 @@ def test_static_files_too_and_a_version_that_bakes_goes_on_to_do_so(registry: Di
 
 def test_a_version_that_bakes_is_watched_on(registry: Directory, root: Path) -> None:
     registry.publish("v1.0.0", pack({"work": (LISTENS, 0o755)}), "work.tar.gz")
-    arguments = ["--registry", registry.url, "-i", "0.1s", "-C", str(root), "--start-grace", "0.2s", "--bake-time", "2s"]
+    arguments = ["--registry", registry.url, "-i", "0.1s", "-C", str(root), "--start-grace", "0.2s", "--bake-time", "4s"]
     with running("server", *arguments, "--after-deploy-hook", "echo after >> hooks", "--", "./current/work") as process:
         process.wait_for("generation.ready")
         eventually(lambda: "bake" in dewy("status", "-C", str(root)).stdout)
