@@ -7,11 +7,12 @@ import json
 import os
 import signal
 import socket
+import sys
 import time
 from pathlib import Path
 
 import pytest
-from supervision import LIMIT, alive, run, supervised, until
+from supervision import APPLICATION, LIMIT, alive, run, supervised, until
 
 from dewy.errors import DewyError, StartError
 from dewy.supervisor.addresses import Address, parse_ports
@@ -165,6 +166,45 @@ def test_while_current_changes_what_died_is_not_started_again_and_then_at_once(t
             await it.supervisor.swap(it.launch(READY, version="v2"))  # the deployer's own start is not kept from it
             it.supervisor.settle()
             assert (await it.ask())["generation"] == 2
+
+    run(scenario())
+
+
+def test_what_hangs_while_it_is_started_again_is_given_up_for_something_better(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        hangs = tmp_path / "hangs"
+        script = f"test -e {hangs} && exec sleep 600; exec {sys.executable} -I -S {APPLICATION} {READY}"
+        async with supervised(tmp_path, start_timeout=600) as it:
+            await it.supervisor.start(it.shell(script))
+            hangs.touch()
+            os.kill(it.pid, signal.SIGKILL)
+            await until(lambda: it.supervisor.status.starts == 2)
+            hanging = it.supervisor.status.generations[0].pid
+            began = time.monotonic()
+            await it.supervisor.unsettle(LIMIT)
+            await it.supervisor.swap(it.launch(READY, version="v2"))
+            it.supervisor.settle()
+            assert time.monotonic() - began < 5
+            assert not alive(hanging)
+            await it.only(it.pid)
+
+    run(scenario())
+
+
+def test_where_the_better_one_fails_what_ran_is_started_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with supervised(tmp_path) as it:
+            await it.supervisor.start(it.launch(READY))
+            os.kill(it.pid, signal.SIGKILL)
+            await until(lambda: it.supervisor.status.crashes)
+            await it.supervisor.unsettle(LIMIT)
+            with pytest.raises(StartError):
+                await it.supervisor.swap(it.launch("fail=7", version="v2"))
+            it.supervisor.settle()
+            await until(lambda: it.pid)
+            current = it.supervisor.status.current
+            assert current
+            assert current.version == "v1"
 
     run(scenario())
 

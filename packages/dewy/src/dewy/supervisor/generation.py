@@ -16,6 +16,7 @@ from pathlib import Path
 from dewy import events
 from dewy.errors import from_os_error
 from dewy.supervisor.exits import describe_exit, explain_exit
+from dewy.supervisor.failure import Failure
 from dewy.supervisor.inheritance import GenerationRecord
 from dewy.supervisor.launch import FIRST_FD, Launch, child_environment
 from dewy.supervisor.ledger import Ledger
@@ -225,6 +226,10 @@ class Generation:
             text=self._text,
             says_ready=self.says_ready,
         )
+
+    def failure(self, how: str, code: int | None, uptime: float, output: tuple[str, ...]) -> Failure:
+        """How it failed, to be told."""
+        return Failure(how, self.number, self.launch.version, self.launch.release, code, self.pid, uptime, output)
 
     # ------------------------------------------------------------------------------------------------ becoming ready
 

@@ -55,6 +55,11 @@ class Revival:
         # what dies and comes back later is no part of the deployment that once started it
         self._trying = asyncio.get_running_loop().create_task(self._try(failure), context=Context())
 
+    def go_on(self) -> None:
+        """Starts what is wanted, without a wait, if nobody is at it: somebody has had it given up for something else."""
+        if self.last_failure and not self._serving.is_set() and (self._trying is None or self._trying.done()):
+            self._trying = asyncio.get_running_loop().create_task(self._try(None), context=Context())
+
     def serves(self, generation: Generation) -> None:
         """Something serves; what died before is forgotten when it has done so for the stable time."""
         self._serving.set()
@@ -68,14 +73,18 @@ class Revival:
         self._governor.replaced()
 
     def end(self) -> None:
-        """Tries no more."""
+        """Tries no more, and waits for nothing."""
         self._cancel_stable()
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Tries no more, until :meth:`begin` or :meth:`go_on`."""
         if self._trying:
             self._trying.cancel()
             self._trying = None
 
-    async def _try(self, failure: Failure) -> None:
-        while not await self._serves_within(self._tell(failure)):
+    async def _try(self, failure: Failure | None) -> None:
+        while not await self._serves_within(self._tell(failure) if failure else 0.0):
             async with self._turns.steady():
                 if self._serving.is_set():
                     return

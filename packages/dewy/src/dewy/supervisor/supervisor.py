@@ -79,11 +79,14 @@ class Supervisor:
 
     async def unsettle(self, limit: float) -> None:
         """``current`` is about to change: what runs is not started again until :meth:`settle`, or for so many seconds."""
+        self._revival.give_up()  # what is being started again may hang: whoever has something better does not wait for it
         await self._turns.unsettle(limit)
 
     def settle(self) -> None:
         """``current`` leads to what runs, or is to run."""
         self._turns.settle()
+        if not self._ending and self._wanted:
+            self._revival.go_on()
 
     async def preflight(self, launch: Launch) -> Candidate:
         """Starts an application beside the present one, on private sockets; returns when it is ready.
@@ -295,7 +298,11 @@ class Supervisor:
 
     async def _until_ready(self, generation: Generation) -> Generation:
         """Waits until it is. Raises NotUp when it is not, and gone again; DewyError when dewy is shutting down."""
-        verdict = await generation.until_ready()
+        try:
+            verdict = await generation.until_ready()
+        except asyncio.CancelledError:  # it is given up for something else
+            await generation.discard()
+            raise
         self._refuse_when_ending()
         if isinstance(verdict, NotReady):
             raise await self._give_up(generation, verdict)
@@ -334,7 +341,7 @@ class Supervisor:
         self._tell_not_ready(generation, launch, verdict.why)
         output, how = generation.output, verdict.why.removeprefix("it ended with ")
         error = StartError(f"{launch.version} is not ready: {verdict.why}", verdict.hint, output=output, code=verdict.code)
-        return NotUp(error, _failure(generation, how, verdict.code, round(uptime, 3), output))
+        return NotUp(error, generation.failure(how, verdict.code, round(uptime, 3), output))
 
     def _tell_not_ready(self, generation: Generation | None, launch: Launch, why: str) -> None:
         pid = generation.pid if generation else None
@@ -369,7 +376,7 @@ class Supervisor:
             return
         self._current = None
         if not self._ending:
-            self._revival.begin(_failure(generation, describe_exit(ending.code), ending.code, ending.uptime, ending.output))
+            self._revival.begin(generation.failure(describe_exit(ending.code), ending.code, ending.uptime, ending.output))
 
     def _forget(self, generation: Generation) -> None:
         self._alive = tuple(other for other in self._alive if other is not generation)
@@ -384,11 +391,6 @@ class Supervisor:
         await asyncio.gather(*(generation.until_gone(grace) for generation in self._alive))
         for close in (self._means.relay.close, self._means.ledger.close):
             await asyncio.to_thread(close, _CLOSE_LIMIT)
-
-
-def _failure(generation: Generation, how: str, code: int | None, uptime: float, output: tuple[str, ...]) -> Failure:
-    launch = generation.launch
-    return Failure(how, generation.number, launch.version, launch.release, code, generation.pid, uptime, output)
 
 
 _CLOSE_LIMIT = 1.0
