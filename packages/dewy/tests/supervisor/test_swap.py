@@ -284,6 +284,12 @@ signal.pause()
 """
 
 
+def family_of(path: Path) -> list[int]:
+    """The processes of the family, once all of it is there."""
+    pids = [int(line) for line in (path / "pids").read_text().split()] if (path / "pids").exists() else []
+    return pids if len(pids) == 12 else []
+
+
 class TestGroups:
     @pytest.mark.parametrize("how", ["polite", "stubborn"])
     def test_nobody_in_the_group_outlives_a_leader_that_was_killed(self, tmp_path: Path, how: str) -> None:
@@ -293,8 +299,7 @@ class TestGroups:
             async with supervised(tmp_path, backoff_first=5, backoff_most=10) as it:
                 family = it.python(FAMILY)
                 await it.supervisor.start(it.program(*family.argv, how))
-                pids = [int(line) for line in (tmp_path / "pids").read_text().split()]
-                assert len(pids) == 12
+                pids = await until(lambda: family_of(tmp_path), "twelve processes")
                 assert all(alive(pid) for pid in pids)
                 os.kill(it.pid, signal.SIGKILL)
                 await until(lambda: not any(alive(pid) for pid in pids))
@@ -306,7 +311,7 @@ class TestGroups:
             async with supervised(tmp_path, stop_timeout=0.3) as it:
                 script = FAMILY.replace("signal.pause()", "signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)")
                 await it.supervisor.start(it.program(*it.python(script).argv, "stubborn"))
-                pids = [int(line) for line in (tmp_path / "pids").read_text().split()]
+                pids = await until(lambda: family_of(tmp_path), "twelve processes")
                 await it.supervisor.stop()
                 await until(lambda: not any(alive(pid) for pid in pids))
 
