@@ -8,13 +8,18 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 TIMEOUT = 10.0
 
 
 @dataclass
 class Load:
-    """Runs in a thread of its own between ``with`` and its end."""
+    """Runs in a thread of its own between ``with`` and its end.
+
+    Attributes:
+        history: When (monotonic) which version answered; empty for a failure.
+    """
 
     port: int
     rate: float = 100.0
@@ -23,6 +28,7 @@ class Load:
     answers: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     last_answer: str = ""
+    history: list[tuple[float, str]] = field(default_factory=list)
 
     def __enter__(self) -> Load:
         self._stop = threading.Event()
@@ -45,6 +51,19 @@ class Load:
         while not self.answers[version]:
             assert time.monotonic() < deadline, f"{version} never answered; last: {self.last_answer}; {self.failures[:5]}"
             time.sleep(0.01)
+
+    def refused(self) -> list[str]:
+        """The failures of those who did not even get a connection."""
+        return [failure for failure in self.failures if "connecting" in failure]
+
+    def last(self, version: str) -> float:
+        """When a version answered for the last time, monotonic; with an empty one, when a request failed."""
+        return max((at for at, answered in self.history if answered == version), default=0.0)
+
+    def longest_silence(self, since: float = 0.0) -> float:
+        """The most seconds between two answers from then on (monotonic)."""
+        times = [at for at, answered in self.history if answered and at >= since]
+        return max((later - earlier for earlier, later in pairwise(times)), default=0.0)
 
     async def _run(self) -> None:
         jobs = [self._keep("/") for _ in range(self.kept)] + [self._keep("/slow") for _ in range(self.slow)]
@@ -87,7 +106,7 @@ class Load:
         try:
             return await asyncio.wait_for(asyncio.open_connection("127.0.0.1", self.port), TIMEOUT)
         except (OSError, TimeoutError) as error:
-            self.failures.append(f"{kind}: connecting: {error!r}")
+            self._fails(f"{kind}: connecting: {error!r}")
             return None
 
     async def _ask(
@@ -98,14 +117,19 @@ class Load:
             async with asyncio.timeout(TIMEOUT):
                 head, body = await self._exchange(connection, path, close=close)
         except (OSError, TimeoutError, EOFError, ValueError) as error:
-            self.failures.append(f"{kind} {path}: {error!r}")
+            self._fails(f"{kind} {path}: {error!r}")
             return False
         if not head.startswith("http/1.1 200"):
-            self.failures.append(f"{kind} {path}: {head.splitlines()[0]}")
+            self._fails(f"{kind} {path}: {head.splitlines()[0]}")
             return False
         self.last_answer = body.split()[0]
         self.answers[self.last_answer] += 1
+        self.history.append((time.monotonic(), self.last_answer))
         return "connection: close" not in head
+
+    def _fails(self, why: str) -> None:
+        self.failures.append(why)
+        self.history.append((time.monotonic(), ""))
 
     async def _exchange(
         self, connection: tuple[asyncio.StreamReader, asyncio.StreamWriter], path: str, *, close: bool

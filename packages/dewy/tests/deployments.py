@@ -35,7 +35,7 @@ class Processes:
         self.broken: set[str] = set()
         self.spoilt: set[str] = set()
         self.serving: Deployed | None = None
-        self.notifies = False
+        self.notifies = self.comes_again = False
         self.is_switching = False
         self._starts = 0
         self._died: tuple[int, str, StartError] | None = None
@@ -79,6 +79,9 @@ class Processes:
 
     def serves(self) -> bool:
         return self.serving is not None
+
+    def comes_back(self) -> bool:
+        return self.comes_again and self.serving is None
 
     def is_alone(self) -> bool:
         return True
@@ -152,7 +155,8 @@ class World:
         return incoming.rename(folder / name)
 
     def withdraw(self, version: str) -> None:
-        shutil.rmtree(self.registry / version)
+        # by one rename: dewy may be about to put its audit entry there
+        shutil.rmtree((self.registry / version).rename(self.registry.with_name(f"withdrawn-{version}")))
 
     def recover(self) -> None:
         """What the first step of a new dewy does."""

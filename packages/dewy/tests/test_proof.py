@@ -92,6 +92,7 @@ def test_what_serves_goes_first_when_it_dies_meanwhile_and_the_version_is_not_he
     world = world_with(tmp_path, "v1.0.0", health_command="test $DEWY_VERSION = v1.0.0", health_timeout=20)
     serving = world.processes.serving
     assert serving
+    world.processes.comes_again = True
     threading.Timer(0.3, lambda: world.processes.die(serving, StartError("it died"))).start()
     began = time.monotonic()
     failure = failed(world, "v1.1.0")
@@ -173,6 +174,7 @@ def test_a_first_version_is_kept_and_not_held(tmp_path: Path) -> None:
     world.processes.spoilt.add("v1.0.0")
     failure = failed(world, "v1.0.0")
     assert not failure.held
+    assert world.said.texts()[-1].endswith("there is no version to go back to; v1.0.0 is started again and again")
     assert world.serving() == "v1.0.0"
     assert held(world) == []
     world.publish("v1.1.0")

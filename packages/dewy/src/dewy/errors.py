@@ -125,6 +125,12 @@ def from_os_error(error: OSError, doing: str) -> DewyError:
     return kind(f"{doing} failed: {error.strerror or error}{where}", _CURES.get(error.errno or 0, ""))
 
 
+def output_of(error: BaseException) -> str:
+    """What an application wrote before it failed, also where this host is to blame for it; empty where nothing is known."""
+    failed = error if isinstance(error, StartError) else error.__cause__
+    return "\n".join(failed.output) if isinstance(failed, StartError) else ""
+
+
 def as_dewy_error(error: Exception, doing: str) -> DewyError:
     """Any error as a sentence: dewy's own as it is, the operating system's explained, others named as a fault of dewy.
 

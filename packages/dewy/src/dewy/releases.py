@@ -121,9 +121,11 @@ class ReleaseDirectories:
         if name == self.current():
             raise DewyError(f"the release {name} is current and cannot be removed")
         removing = self.folder / f"{_REMOVING}{name}"
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError):  # it is removed, or was renamed by a call that came no further
             self.path(name).rename(removing)
+        with contextlib.suppress(OSError):  # a full disk may refuse this, and needs the space
             sync_directory(self.folder)  # or a power cut finds the half of it under the name of a whole one
+        with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(removing)
 
     def old(self, keep: int, needed: Collection[str]) -> list[str]:

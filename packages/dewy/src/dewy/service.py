@@ -202,7 +202,7 @@ class _Service:
             if handover and handover.supervisor:
                 supervisor.adopt(handover.supervisor, self._launch_of)
             bridge = SupervisorBridge(supervisor, asyncio.get_running_loop())
-            application = SupervisedApplication(self._settings, bridge, self._waker, self._sockets.addresses)
+            application = SupervisedApplication(self._settings, bridge, self._waker, self._sockets.bound)
         deployer = self._wiring.deployer(application, state, progress)
         replacement = Replacement(
             self._settings, self._lock, self._stream, deployer, supervisor, lambda: self._start(deployer)

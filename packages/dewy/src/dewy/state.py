@@ -155,7 +155,7 @@ class State:
         )
 
 
-_MOST_HELD = 100
+_MOST_HELD = 1000
 
 
 def _same_bytes(release: Release, fingerprint: str | None, digest: str) -> bool:

@@ -10,6 +10,7 @@ from dewy.errors import DewyError, HostError, StartError
 from dewy.settings import Settings
 from dewy.state import Deployed
 from dewy.supervisor.launch import Launch
+from dewy.supervisor.preflight import PREFLIGHT_VARIABLE
 from dewy.waker import Stopping, Waker
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class SupervisedApplication:
     ) -> None:
         self._settings, self._bridge, self._waker = settings, bridge, waker
         self._addresses = addresses
+        self._switches = 0
         self._switch_limit = 2 * settings.start_timeout + settings.health_timeout + _SWITCH_MARGIN
 
     def start(self, release: Deployed) -> None:
@@ -47,10 +49,13 @@ class SupervisedApplication:
     def switching(self) -> Iterator[None]:
         """In the block ``current`` changes: what ran before is not started again meanwhile."""
         self._asked(lambda: self._bridge.unsettle(self._switch_limit))
+        self._switches += 1
         try:
             yield
         finally:
-            self._bridge.settle()
+            self._switches -= 1
+            if not self._switches:
+                self._bridge.settle()
 
     @contextmanager
     def preflight(self, release: Deployed) -> Iterator[Candidate]:
@@ -70,6 +75,10 @@ class SupervisedApplication:
     def serves(self) -> bool:
         """Whether a release is ready and runs."""
         return self._bridge.status.current is not None
+
+    def comes_back(self) -> bool:
+        """Whether what served has died and is started again before anything else."""
+        return self._bridge.status.comes_back
 
     def is_alone(self) -> bool:
         """Whether no older process is still finishing."""
@@ -124,10 +133,12 @@ class SupervisedApplication:
 def launch_of(settings: Settings, version: str, directory: str, *, says_ready: bool | None) -> Launch:
     """What to start for a release."""
     told = {"DEWY_VERSION": version, "DEWY_RELEASE_DIR": str(settings.root / "releases" / directory)}
+    # the candidate alone has it, also where `--preflight` was given by its environment variable, which is the same
+    inherited = {name: value for name, value in settings.environ.items() if name != PREFLIGHT_VARIABLE}
     return Launch(
         argv=settings.argv,
         directory=settings.root,
-        environ={**settings.environ, **told},
+        environ={**inherited, **told},
         version=version,
         release=directory,
         says_ready=says_ready,

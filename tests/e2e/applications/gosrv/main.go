@@ -16,14 +16,26 @@ import (
 	"time"
 )
 
-// In a release another text of the same length is written over this one, in the built program.
-var version = strings.TrimSpace("the-version-of-this-server")
+// In a release another text of the same length is written over this one, in the built program. A second word says how this
+// version is broken: see misbehave.go.
+var version, fault, _ = strings.Cut(strings.TrimSpace("the-version-of-this-server"), " ")
 
 func listener() (net.Listener, error) {
 	if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) || os.Getenv("LISTEN_FDS") != "1" {
 		return nil, fmt.Errorf("no socket was handed over")
 	}
 	return net.FileListener(os.NewFile(3, "listener"))
+}
+
+// sayReady speaks sd_notify, if it is to.
+func sayReady() {
+	if os.Getenv("SAYS_READY") == "" {
+		return
+	}
+	if socket, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET")); err == nil {
+		_, _ = socket.Write([]byte("READY=1"))
+		_ = socket.Close()
+	}
 }
 
 func main() {
@@ -36,6 +48,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "fatal:", err)
 		os.Exit(1)
 	}
+	misbehave(listen)
 	var draining atomic.Bool
 	answer := func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
@@ -55,6 +68,7 @@ func main() {
 			open.Add(-1)
 		}
 	}
+	sayReady()
 	server := &http.Server{Handler: http.HandlerFunc(answer), ConnState: count}
 	served := make(chan struct{})
 	go func() {

@@ -9,7 +9,7 @@ from dewy import events
 from dewy.deployment.attempt import Attempt, DeploymentFailed
 from dewy.deployment.rollback import RolledBack
 from dewy.deployment.stage import Stage, now
-from dewy.errors import DewyError, StartError
+from dewy.errors import DewyError, output_of
 from dewy.hooks import DeployHooks
 from dewy.host import host_name
 from dewy.runtime import Runtime
@@ -59,18 +59,20 @@ class Aftermath:
     def tell_failure(self, failure: DeploymentFailed, retry_seconds: float | None = None) -> None:
         """Says that a deployment has failed, what serves now, and what comes next."""
         current, cause, version = self._stage.state.current, failure.cause, failure.attempt.release.version
-        output = "\n".join(cause.output) if isinstance(cause, StartError) else ""
+        output = output_of(cause)
         following = f"{version} is tried again" + ("" if retry_seconds is None else f" in {retry_seconds:.0f}s")
+        keeps = self.keeps(again=failure.phase == "bake")
         if failure.held:
             following = f"{version} is on hold until the registry offers another, or: dewy unhold {version}"
+        elif failure.phase == "bake" and current and current.version == version:
+            keeps, following = "there is no version to go back to", f"{version} is started again and again"
         with failure.attempt.scope():
             self._emit(
                 events.DEPLOYMENT_FAILED,
                 version=version, error=str(failure), phase=failure.phase, output=output,
                 seconds=failure.attempt.seconds, digest=failure.attempt.deployment.digest,
                 previous_version=current.version if current else "",
-                keeps=self.keeps(again=failure.phase == "bake"),
-                next=following,
+                keeps=keeps, next=following,
                 **failure.durations,
             )  # fmt: skip
 

@@ -54,6 +54,9 @@ class Application(Protocol):
     def serves(self) -> bool:
         """Whether a release is ready and runs."""
 
+    def comes_back(self) -> bool:
+        """Whether what served has died and is started again before anything else."""
+
     def is_alone(self) -> bool:
         """Whether no older process is still finishing."""
 

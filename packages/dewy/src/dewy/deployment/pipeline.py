@@ -35,6 +35,10 @@ from dewy.waker import Interrupted
 __all__ = ["Pipeline"]
 
 
+_MOST_PATIENCE = 15.0
+"""Seconds that a deployment waits for the application to come back after it has died."""
+
+
 class Pipeline:
     """Deploys one release after another. Everything that changes on disk is changed from the deployer's thread.
 
@@ -134,6 +138,9 @@ class Pipeline:
             self._ask_hooks(attempt)
             attempt.enter("unpack")
             self._unpack(attempt, fetched)
+        if application := self.application:
+            # what has died comes back first, and until then `current` leads to it
+            self._waker.wait_for(lambda: not application.comes_back(), _MOST_PATIENCE)
         with self._switching():
             try:
                 self._take_over(attempt)

@@ -56,11 +56,10 @@ class Proof:
             raise self._blame.judge(error) from error
 
     def _until_healthy(self, health: HealthCheck, release: Deployed, candidate: Candidate) -> None:
-        served = self._application.serves()
         deadline = self._waker.monotonic() + self._settings.health_timeout
 
         def check() -> DewyError | None:
-            if served and not self._application.serves():
+            if self._application.comes_back():
                 return HostError("what serves has died meanwhile, and is started again first")
             return candidate.ended()
 

@@ -29,6 +29,10 @@ class Retreat:
         Returns where it has ended; None where there was nothing to go back to: then what has failed is started again and
         again.
         """
+        with self._rollback.switching():  # also between two steps what has failed is not started again
+            return self._run(cause)
+
+    def _run(self, cause: DewyError) -> RolledBack | None:
         done = None
         while (failed := self._stage.state.current) and (target := self._target()):
             since = self._proof.begin()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from dewy import events
 from dewy.deployment.application import Application
 from dewy.deployment.stage import Stage, now
-from dewy.errors import DewyError, HostError, StartError, as_dewy_error
+from dewy.errors import DewyError, HostError, as_dewy_error, output_of
 from dewy.scope import within
 from dewy.state import Deployed, Held, Pending, State
 from dewy.versions import same_tag
@@ -170,9 +170,13 @@ class Rollback:
             raise DewyError("nothing runs here yet, so there is nothing to go back from")
         return left
 
+    def switching(self) -> AbstractContextManager[None]:
+        """In the block what ran before is not started again. May be nested."""
+        return self._application.switching() if self._application else nullcontext()
+
     def _go(self, target: Deployed, left: Deployed, reason: str, *, undo: State) -> RolledBack:
         began = self._monotonic()
-        with self._application.switching() if self._application else nullcontext():
+        with self.switching():
             try:
                 self._stage.point_current_at(target)
                 if self._application:
@@ -206,7 +210,7 @@ class Rollback:
         self._stage.keeper.keep(state)
 
     def _tell_failure(self, target: Deployed, left: Deployed, cause: DewyError, seconds: float) -> None:
-        output = "\n".join(cause.output) if isinstance(cause, StartError) else ""
+        output = output_of(cause)
         self._emit(
             events.ROLLBACK_FAILED,
             version=target.version, previous_version=left.version, error=str(cause), seconds=seconds, output=output,

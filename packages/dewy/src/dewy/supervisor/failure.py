@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dewy.errors import HostError, StartError
 
-__all__ = ["Failure", "NotUp"]
+__all__ = ["Failure", "NotUp", "goes_first"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +45,8 @@ class NotUp(Exception):
     def __init__(self, error: StartError | HostError, failure: Failure) -> None:
         super().__init__(error)
         self.error, self.failure = error, failure
+
+
+def goes_first() -> HostError:
+    """Why a candidate is given up that has done nothing wrong."""
+    return HostError("what serves has died meanwhile, and is started again first")

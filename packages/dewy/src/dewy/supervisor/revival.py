@@ -17,6 +17,9 @@ from dewy.supervisor.turns import Turns
 
 __all__ = ["Revival"]
 
+_GOES_FIRST = 3
+"""So many times in a row what has died is started again before anything else; then a newer version may have to mend it."""
+
 
 class Revival:
     """Tries again and again until something serves.
@@ -29,6 +32,7 @@ class Revival:
 
     Attributes:
         last_failure: How the application last died, or was not ready when it was started again.
+        comes_back: Whether what served has died and goes before whatever else is to be started.
     """
 
     def __init__(
@@ -41,15 +45,17 @@ class Revival:
         self._trying: asyncio.Task[None] | None = None
         self._stable: asyncio.TimerHandle | None = None
         self.last_failure: Failure | None = None
+        self.comes_back = False
 
     @property
     def crashes(self) -> int:
         """In a row: since the application last was ready for the stable time."""
         return self._governor.crashes
 
-    def begin(self, failure: Failure) -> None:
+    def begin(self, failure: Failure, *, served: bool = False) -> None:
         """Nothing serves: what is wanted is started again after its back-off, until something does."""
         self.last_failure = failure
+        self.comes_back = served and self.crashes < _GOES_FIRST
         self._serving.clear()
         self.end()
         # what dies and comes back later is no part of the deployment that once started it
@@ -63,6 +69,7 @@ class Revival:
     def serves(self, generation: Generation) -> None:
         """Something serves; what died before is forgotten when it has done so for the stable time."""
         self._serving.set()
+        self.comes_back = False
         self._cancel_stable()
         self._stable = asyncio.get_running_loop().call_later(
             self._stable_after, self._is_stable, generation, context=Context()
@@ -93,6 +100,7 @@ class Revival:
                     await self._bring_up()
                 except NotUp as not_up:
                     failure = self.last_failure = not_up.failure
+                    self.comes_back = False
                 else:
                     return
 

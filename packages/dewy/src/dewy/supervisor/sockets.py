@@ -86,6 +86,11 @@ class Sockets:
         return tuple(listener.address for listener in self.listeners)
 
     @property
+    def bound(self) -> tuple[Address, ...]:
+        """Where they listen indeed, whatever the path of a unix socket is relative to."""
+        return tuple(listener.bound for listener in self.listeners)
+
+    @property
     def descriptors(self) -> tuple[int, ...]:
         """Their descriptors in this process, none of them below the first one free in the application."""
         return tuple(listener.socket.fileno() for listener in self.listeners)

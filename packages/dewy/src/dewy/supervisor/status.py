@@ -51,6 +51,7 @@ class Status:
         crashes: How often in a row the application has died.
         starts: How many generations have been started so far.
         last_failure: How it last died, or was not ready when it was started again; None while it never did.
+        comes_back: Whether what served has died and is to be started again before anything else.
     """
 
     state: SupervisorState
@@ -59,3 +60,4 @@ class Status:
     crashes: int
     starts: int = 0
     last_failure: Failure | None = None
+    comes_back: bool = False

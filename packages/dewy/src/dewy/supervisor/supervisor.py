@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from dewy import events
 from dewy.errors import DewyError, HostError, StartError
 from dewy.scope import facts
 from dewy.supervisor.exits import describe_exit
-from dewy.supervisor.failure import Failure, NotUp
+from dewy.supervisor.failure import Failure, NotUp, goes_first
 from dewy.supervisor.generation import Ending, Generation, Means
 from dewy.supervisor.inheritance import GenerationRecord, SupervisorRecord
 from dewy.supervisor.launch import Launch
@@ -26,6 +26,7 @@ from dewy.supervisor.revival import Revival
 from dewy.supervisor.settings import SupervisorSettings
 from dewy.supervisor.sockets import bind_private
 from dewy.supervisor.status import Status, SupervisorState
+from dewy.supervisor.tasks import Tasks
 from dewy.supervisor.turns import Turns
 
 __all__ = ["Supervisor"]
@@ -50,10 +51,11 @@ class Supervisor:
         self._number = 0
         self._wanted: Launch | None = None
         self._current: Generation | None = None
+        self._candidate: Generation | None = None
         self._alive: tuple[Generation, ...] = ()
         self._queued_restart: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = Tasks()
 
     # ------------------------------------------------------------------------------------------------------ the verbs
 
@@ -65,7 +67,7 @@ class Supervisor:
             HostError: This host could not start it at the first try.
             DewyError: dewy is shutting down.
         """
-        await self._do(self._start(launch))
+        await self._tasks.do(self._start(launch))
 
     async def swap(self, launch: Launch) -> None:
         """Starts an application in place of the present one; returns when it is ready. The old one finishes meanwhile.
@@ -75,7 +77,7 @@ class Supervisor:
             HostError: This host could not start it. What ran before runs on.
             DewyError: dewy is shutting down.
         """
-        await self._do(self._swap(launch))
+        await self._tasks.do(self._swap(launch))
 
     async def unsettle(self, limit: float) -> None:
         """``current`` is about to change: what runs is not started again until :meth:`settle`, or for so many seconds."""
@@ -96,7 +98,7 @@ class Supervisor:
             HostError: This host could not start it.
             DewyError: dewy is shutting down.
         """
-        return await self._do(self._preflight(launch))
+        return await self._tasks.do(self._preflight(launch))
 
     async def restart(self) -> None:
         """Swaps the application for itself (R84). One that is asked for while another waits for its turn is the same one.
@@ -107,13 +109,13 @@ class Supervisor:
             DewyError: Nothing runs that could be restarted, or dewy is shutting down.
         """
         if self._queued_restart is None:
-            self._queued_restart = self._begin(self._restart())
+            self._queued_restart = self._tasks.begin(self._restart())
         await asyncio.shield(self._queued_restart)
 
     def request_restart(self) -> None:
         """Asks for a restart and does not wait: for a signal handler. A failure is told by an event."""
         if self._queued_restart is None:
-            self._queued_restart = self._begin(self._restart())
+            self._queued_restart = self._tasks.begin(self._restart())
 
     async def stop(self) -> None:
         """Asks everything to finish and waits for it, killing what does not within the stop time-out (R84).
@@ -121,7 +123,7 @@ class Supervisor:
         Asking again waits for the same end. Afterwards nothing can be started any more. The sockets are their owner's.
         """
         if self._ending is None:
-            self._ending = self._begin(self._stop())
+            self._ending = self._tasks.begin(self._stop())
         await asyncio.shield(self._ending)
 
     # ------------------------------------------------------------------------------------ another dewy in this process
@@ -152,7 +154,7 @@ class Supervisor:
         self._means.relay.go_on()
         self._turns.give_back()
         if self._wanted and not self._current and (failure := self._revival.last_failure):
-            self._revival.begin(failure)
+            self._revival.begin(failure, served=True)
 
     def adopt(self, record: SupervisorRecord, launch_of: Callable[[GenerationRecord], Launch]) -> None:
         """Takes over what another dewy has started in this process, before anything else is done.
@@ -191,6 +193,7 @@ class Supervisor:
             crashes=self._revival.crashes,
             starts=self._number,
             last_failure=self._revival.last_failure,
+            comes_back=self._revival.comes_back,
         )
 
     def _state(self) -> SupervisorState:
@@ -203,21 +206,6 @@ class Supervisor:
         return "waiting" if self._wanted else "idle"
 
     # --------------------------------------------------------------------------------------------------- one at a time
-
-    async def _do(self, work: Coroutine[Any, Any, T]) -> T:
-        """Does work to its end, also when the one who asked for it stops waiting."""
-        return await asyncio.shield(self._begin(work))
-
-    def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # whoever asked may have stopped waiting: then nobody else looks at it
 
     async def _start(self, launch: Launch) -> None:
         async with self._turns.any():
@@ -238,9 +226,14 @@ class Supervisor:
             sockets = bind_private(self._means.sockets.addresses, self._means.ledger.mark.root / ".dewy")
             try:
                 means = replace(self._means, sockets=sockets)
-                generation = await self._until_ready(self._spawn(for_preflight(launch), "preflight", means))
+                if self._revival.comes_back:
+                    raise goes_first()
+                self._candidate = self._spawn(for_preflight(launch), "preflight", means)
+                generation = await self._until_ready(self._candidate)
             except BaseException as error:
                 sockets.close()
+                if isinstance(error, NotUp) and self._revival.comes_back:
+                    raise goes_first() from None
                 raise (error.error if isinstance(error, NotUp) else error) from None
             return Candidate(generation, sockets)
 
@@ -376,9 +369,13 @@ class Supervisor:
             return
         self._current = None
         if not self._ending:
-            self._revival.begin(generation.failure(describe_exit(ending.code), ending.code, ending.uptime, ending.output))
+            failure = generation.failure(describe_exit(ending.code), ending.code, ending.uptime, ending.output)
+            self._revival.begin(failure, served=True)
+            if self._candidate and self._revival.comes_back:
+                self._candidate.kill()
 
     def _forget(self, generation: Generation) -> None:
+        self._candidate = None if generation is self._candidate else self._candidate
         self._alive = tuple(other for other in self._alive if other is not generation)
 
     # ------------------------------------------------------------------------------------------------------ the end
