@@ -332,7 +332,9 @@ class Pipeline:
         pending = self.state.pending
         if pending is None or self.bakes:
             return
-        if pending.kind == "rollback":
+        if pending.kind == "rollback" and pending.phase == "failed":
+            self.stage.stay(pending.deployed, self.state.current)
+        elif pending.kind == "rollback":
             with suppress(DewyError):  # it has said so
                 self.rollback.resume(pending)
         elif pending.phase == "finishing":

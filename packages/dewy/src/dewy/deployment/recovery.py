@@ -20,7 +20,7 @@ def recover(pipeline: Pipeline) -> None:
         OSError: As DewyError.
     """
     pending = pipeline.state.pending
-    if pending and pending.kind == "rollback":
+    if pending and pending.kind == "rollback" and pending.phase != "failed":
         _roll_back(pipeline, pending)
     else:
         if pending and pending.phase != "baking":  # one that serves already is watched on by the deployer
@@ -44,11 +44,13 @@ def _forget(pipeline: Pipeline, pending: Pending) -> None:
     """
     if pending.phase == "finishing":
         pipeline.stage.settle()
+    elif pending.kind == "rollback":
+        pipeline.stage.stay(pending.deployed, pipeline.state.current)
     else:
         pipeline.stage.remember_prepared(pending)
         pipeline.stage.revert(pending.deployed, pipeline.state.current)
-        if pipeline.state.pending:  # current may lead to what is not proven: that is not started as if it were
-            raise HostError(f"{pending.deployed.version} cannot be undone on this disk")
+    if pipeline.state.pending:  # current may lead to what is not proven: that is not started as if it were
+        raise HostError(f"{pending.deployed.version} cannot be undone on this disk")
 
 
 def _start_current(pipeline: Pipeline) -> None:

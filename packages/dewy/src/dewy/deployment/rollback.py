@@ -205,7 +205,8 @@ class Rollback:
         try:
             self._stage.leave(target, left)
         except OSError as error:
-            # the next start runs what it leads to
+            # or the next start would run another version than the one that runs now
+            state = replace(state, pending=Pending(deployed=target, phase="failed", kind="rollback"))
             self._emit(events.RELEASES_UNTIDY, error=str(as_dewy_error(error, "staying at the version that runs")))
         self._stage.keeper.keep(state)
 

@@ -84,6 +84,15 @@ class Stage:
             return
         self.settle()
 
+    def stay(self, target: Deployed, current: Deployed | None) -> None:
+        """``current`` leads to the version that runs, not to one that a rollback could not go to."""
+        try:
+            self.leave(target, current)
+        except OSError as error:
+            self._emit(events.RELEASES_UNTIDY, error=str(from_os_error(error, "staying at the version that runs")))
+            return
+        self.settle()
+
     def leave(self, release: Deployed, previous: Deployed | None) -> None:
         """Has ``current`` lead to the version before, if it leads to this one. Raises OSError."""
         if self.releases.current() == release.directory:
