@@ -156,6 +156,8 @@ class Deployer:
         """Asks the registry once and does what follows; the seconds until the next time."""
         self._remember()
         self.pipeline.take_up()
+        if self.pipeline.state.pending and not self.pipeline.bakes:
+            return jittered(self._interval)  # another deployment would have it forgotten
         if self.pipeline.bakes:
             with within(cause="registry"):
                 self._deploy(self.pipeline.go_on)

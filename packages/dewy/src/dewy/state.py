@@ -107,17 +107,34 @@ class State:
     named: str = ""
 
     def deployed(self, done: Deployed) -> State:
-        """The state when a release runs: it is current, the newest of those on disk, and no bytes of it are on hold."""
+        """The state when a release runs: it is current, and the newest of those on disk."""
         others = tuple(release for release in self.releases if release.directory != done.directory)
-        return replace(self.unhold(done.version), current=done, releases=(done, *others))
+        return replace(self, current=done, releases=(done, *others))
 
     def hold(self, held: Held) -> State:
-        """The state with one more version on hold; what was held under the same tag is forgotten."""
-        return replace(self, held=(held, *self.unhold(held.version).held)[:_MOST_HELD])
+        """The state with one more version on hold, beside other bytes under the same tag that are."""
+        others = (
+            other for other in self.held
+            if not same_tag(other.version, held.version) or held.digest not in ("", other.digest)
+        )  # fmt: skip
+        return replace(self, held=(held, *others)[:_MOST_HELD])
 
     def unhold(self, version: str) -> State:
         """The state with no hold on a version."""
         return replace(self, held=tuple(held for held in self.held if not same_tag(held.version, version)))
+
+    def superseded_by(self, done: Deployed) -> State:
+        """The state with no hold on other bytes under the tag of a release that is proven; an operator's stays."""
+        kept = (held for held in self.held if not same_tag(held.version, done.version) or held.digest in ("", done.digest))
+        return replace(self, held=tuple(kept))
+
+    def without_hold_on(self, release: Deployed) -> State:
+        """The state with no hold on a release that is on disk; other bytes under its tag stay on hold."""
+        kept = (
+            held for held in self.held
+            if not same_tag(held.version, release.version) or held.digest not in ("", release.digest)
+        )  # fmt: skip
+        return replace(self, held=tuple(kept))
 
     def holds(self, release: Release) -> Held | None:
         """The hold on these very bytes, as far as the listing tells them; None if there is none."""
@@ -139,9 +156,13 @@ class State:
         return deployed.version == release.version and _same_bytes(release, deployed.fingerprint, deployed.digest)
 
     def previous(self, on_disk: Iterable[Deployed]) -> Deployed | None:
-        """What a rollback goes back to: what ran last before ``current``, is on disk, and is not on hold."""
+        """What a rollback goes back to: what ran last before ``current``, is other bytes, on disk, and not on hold."""
+        current = self.current
+        if current is None:
+            return None
         for release in on_disk:
-            if self.current and release.directory != self.current.directory and not self.holds_deployed(release):
+            same = (release.version, release.digest) == (current.version, current.digest)
+            if release.directory != current.directory and not same and not self.holds_deployed(release):
                 return release
         return None
 

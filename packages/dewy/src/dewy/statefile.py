@@ -83,6 +83,11 @@ class StateKeeper:
                 self._emit(STATE_UNSAVED, error=str(error))
             self._unsaved = True
 
+    @property
+    def is_saved(self) -> bool:
+        """Whether the file says what the state is."""
+        return not self._unsaved
+
     def catch_up(self) -> None:
         """Writes what could not be written before."""
         if self._unsaved:

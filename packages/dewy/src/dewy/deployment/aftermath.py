@@ -35,9 +35,21 @@ class Aftermath:
     def follow(self, attempt: Attempt, result: Result) -> None:
         """The hooks and the report of a deployment that has ended."""
         attempt.enter("after")
-        self._hooks.follow(attempt.deployment, result)
+        self._follow(attempt.deployment, result)
         attempt.enter("report")
         self._tell_registry(attempt.release, attempt.deployment.digest, result.error)
+
+    def _follow(self, deployment: Deployment, result: Result) -> None:
+        """Has the hooks run, unless a dewy that is killed now would not know that they have (they run once at most)."""
+        self._stage.keeper.catch_up()
+        if self._stage.keeper.is_saved:
+            self._hooks.follow(deployment, result)
+        elif result.outcome in ("deployed", "rolled_back"):
+            self._emit(
+                events.HOOK_FAILED,
+                phase="after" if result.outcome == "deployed" else "rollback", version=deployment.version, hook="all",
+                output="", output_size=0, seconds=0.0, error="it is not run, because the state cannot be written",
+            )  # fmt: skip
 
     def follow_rollback(self, done: RolledBack) -> None:
         """The same of a rollback by an operator: for hooks, a deployment that was undone.

@@ -131,7 +131,7 @@ class Pipeline:
 
     def _carry_out(self, attempt: Attempt) -> None:
         with self._fetcher.fetch(attempt.release) as fetched:
-            if self._is_what_runs(attempt, fetched):
+            if self._is_what_runs(attempt, fetched) or self._is_on_hold(attempt, fetched):
                 return
             attempt.deployment = replace(attempt.deployment, digest=fetched.digest)
             self._notice_other_bytes(attempt, fetched)
@@ -226,7 +226,17 @@ class Pipeline:
         current, release = self.state.current, attempt.release
         if current is None or (current.version, current.digest) != (release.version, fetched.digest):
             return False
-        self.stage.keeper.save(replace(self.state, current=replace(current, fingerprint=release.fingerprint)))
+        self.stage.keeper.save(self.state.deployed(replace(current, fingerprint=release.fingerprint)))
+        self._emit(events.ARTIFACT_UNCHANGED, version=release.version, artifact=release.artifact)
+        return True
+
+    def _is_on_hold(self, attempt: Attempt, fetched: Fetched) -> bool:
+        """Whether bytes on hold were only published again: they stay on hold under the new listing, and that is all."""
+        release = attempt.release
+        held = self.state.holds(replace(release, digests=(fetched.digest,)))
+        if held is None or held.digest != fetched.digest:
+            return False
+        self.stage.keeper.save(self.state.hold(replace(held, fingerprint=release.fingerprint)))
         self._emit(events.ARTIFACT_UNCHANGED, version=release.version, artifact=release.artifact)
         return True
 
@@ -260,7 +270,7 @@ class Pipeline:
     def _finish(self, attempt: Attempt) -> None:
         """The release runs: from here on nothing can fail the deployment."""
         deployed = attempt.deployed(now())
-        self.stage.note(self.state.deployed(deployed), "finishing", deployed)
+        self.stage.note(self.state.superseded_by(deployed).deployed(deployed), "finishing", deployed)
         seconds = attempt.seconds
         self._emit(
             events.DEPLOYMENT_DONE,
@@ -303,6 +313,7 @@ class Pipeline:
         attempt.held = self.state.holds(attempt.release) is not None
         if self.bakes:  # else it is settled, or is to be taken up
             self.stage.settle()
+        self.prune()
 
     def _hold(self, attempt: Attempt, reason: str) -> None:
         release, digest = attempt.release, attempt.deployment.digest

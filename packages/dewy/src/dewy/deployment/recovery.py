@@ -46,11 +46,24 @@ def _forget(pipeline: Pipeline, pending: Pending) -> None:
         pipeline.stage.settle()
     elif pending.kind == "rollback":
         pipeline.stage.stay(pending.deployed, pipeline.state.current)
+    elif _is_first(pipeline, pending):
+        # there is nothing better: it is watched as if this dewy had started it
+        pipeline.stage.note(pipeline.state.deployed(pending.deployed), "baking", pending.deployed)
     else:
         pipeline.stage.remember_prepared(pending)
         pipeline.stage.revert(pending.deployed, pipeline.state.current)
     if pipeline.state.pending:  # current may lead to what is not proven: that is not started as if it were
         raise HostError(f"{pending.deployed.version} cannot be undone on this disk")
+
+
+def _is_first(pipeline: Pipeline, pending: Pending) -> bool:
+    """Whether ``current`` leads to a release before which there was none."""
+    if pipeline.state.current or pending.phase != "switching":
+        return False
+    try:
+        return pipeline.stage.releases.current() == pending.deployed.directory
+    except OSError:
+        return False
 
 
 def _start_current(pipeline: Pipeline) -> None:

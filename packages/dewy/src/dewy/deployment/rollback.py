@@ -107,7 +107,7 @@ class Rollback:
         before = self._stage.state
         with within(deployment=self._stage.releases.new_name(now())):
             # written if the disk takes it: a full one must not keep anybody from going back
-            self._stage.note(before.unhold(target.version).hold(held), "switching", target, kind="rollback")
+            self._stage.note(before.without_hold_on(target).hold(held), "switching", target, kind="rollback")
             done = self._go(target, left, reason, undo=before)
             self._stage.tell_held(held)
         return done
