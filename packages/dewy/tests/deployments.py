@@ -77,9 +77,6 @@ class Processes:
         yield Trial()
         self.calls.append(("end of preflight", release.version))
 
-    def serves(self) -> bool:
-        return self.serving is not None
-
     def comes_back(self) -> bool:
         return self.comes_again and self.serving is None
 

@@ -72,10 +72,6 @@ class SupervisedApplication:
         """What it listens on."""
         return self._addresses
 
-    def serves(self) -> bool:
-        """Whether a release is ready and runs."""
-        return self._bridge.status.current is not None
-
     def comes_back(self) -> bool:
         """Whether what served has died and is started again before anything else."""
         return self._bridge.status.comes_back

@@ -51,9 +51,6 @@ class Application(Protocol):
     def preflight(self, release: Deployed) -> AbstractContextManager[Candidate]:
         """Runs a release on private sockets for the time of the block."""
 
-    def serves(self) -> bool:
-        """Whether a release is ready and runs."""
-
     def comes_back(self) -> bool:
         """Whether what served has died and is started again before anything else."""
 

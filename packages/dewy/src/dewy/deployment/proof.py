@@ -7,10 +7,11 @@ from contextlib import nullcontext
 
 from dewy.deployment.application import Application, Candidate
 from dewy.durations import format_duration
-from dewy.errors import DewyError, HostError, StartError
+from dewy.errors import DewyError, StartError
 from dewy.health import HealthCheck, HostBlame, health_check
 from dewy.runtime import Runtime
 from dewy.state import Deployed
+from dewy.supervisor.failure import goes_first
 
 __all__ = ["Proof"]
 
@@ -60,7 +61,7 @@ class Proof:
 
         def check() -> DewyError | None:
             if self._application.comes_back():
-                return HostError("what serves has died meanwhile, and is started again first")
+                return goes_first()
             return candidate.ended()
 
         while problem := health.problem(release, candidate.addresses, check):
