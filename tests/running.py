@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -11,11 +13,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
 DEWY = [sys.executable, "-m", "dewy"]
+_PORTS = range(10_000, 32_000)
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -33,9 +35,12 @@ def dewy(*arguments: str, cwd: Path | None = None, **environ: str) -> subprocess
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody has, of those that no system gives away by itself: it stays free while dewy is down."""
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 30, what: str = "it") -> Any:
@@ -129,7 +134,7 @@ class Running:
         return self.process.returncode
 
 
-@contextmanager
+@contextlib.contextmanager
 def running(*arguments: str, command: Sequence[str] = DEWY, **environ: str) -> Iterator[Running]:
     """Runs dewy for the time of the block, and holds it to a clean end."""
     process = Running(list(arguments), command, **environ)

@@ -27,7 +27,7 @@ def seen(root: Path) -> list[dict[str, Any]]:
 
 
 def children(process: Running) -> set[int]:
-    return {found.pid for found in all_processes() if found.parent == process.pid and found.state not in "ZX"}
+    return {found.pid for found in all_processes() if found.parent == process.pid and found.is_alive}
 
 
 # ------------------------------------------------------------------------------------------------ what a candidate sees

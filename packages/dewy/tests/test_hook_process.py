@@ -43,7 +43,7 @@ def run(command: str, directory: Path, *, limit: float = 30, stop: float = 0.2, 
 
 
 def lives(pid: int) -> bool:
-    return any(process.pid == pid and process.state not in "ZX" for process in all_processes())
+    return any(process.pid == pid and process.is_alive for process in all_processes())
 
 
 def eventually(condition: object, seconds: float = SECONDS) -> None:

@@ -241,5 +241,5 @@ def test_a_dewy_that_is_asked_to_stop_leaves_no_hook_behind(tmp_path: Path) -> N
         finally:
             dewy.kill()
     left = int((root / "pid").read_text())
-    assert not [process for process in all_processes() if process.pid == left and process.state not in "ZX"]
+    assert not [process for process in all_processes() if process.pid == left and process.is_alive]
     assert not (root / "current").exists()

@@ -20,7 +20,7 @@ from dewy import __version__, events
 from dewy.control.handler import RequestHandler
 from dewy.control.server import listening
 from dewy.deployer import Deployer
-from dewy.errors import HostError, as_dewy_error, from_os_error
+from dewy.errors import as_dewy_error, from_os_error
 from dewy.fetch import Progress
 from dewy.host import host_name
 from dewy.journal import Journal, JournalRecorder, is_recorded
@@ -60,7 +60,6 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 _OTHER_SIGNALS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _FLUSH = 5.0
 """Seconds at the end for events that are not delivered yet (R53)."""
-_BIND_POLL = 0.02
 _ANSWER = 0.2
 """Seconds for the answer to whoever has asked for another dewy to reach them: the connection does not survive."""
 _JOIN_MARGIN = 10.0
@@ -102,25 +101,10 @@ def _sockets(settings: Settings, addresses: Sequence[Address], stream: EventStre
     if settings.command == "assets":
         return bind((), stream.emit, settings.root)
     orphans = Orphans(settings.root, stream.emit)
-    sockets = _bind_after(orphans, addresses, stream, settings)
+    sockets = orphans.make_way(lambda: bind(addresses, stream.emit, settings.root), settings.stop_timeout)
     # what they still answer they may answer to its end, while others are served already
     threading.Thread(target=orphans.end, args=(settings.stop_timeout,), name="orphans", daemon=True).start()
     return sockets
-
-
-def _bind_after(orphans: Orphans, addresses: Sequence[Address], stream: EventStream, settings: Settings) -> Sockets:
-    """Binds as soon as the processes of a killed dewy have let go of the sockets. Raises HostError when others have them."""
-    deadline = time.monotonic() + settings.stop_timeout + _JOIN_MARGIN
-    while True:
-        in_the_way = orphans.alive  # looked at first: one that ends meanwhile is a reason to try once more
-        try:
-            return bind(addresses, stream.emit, settings.root)
-        except HostError:
-            if not in_the_way or time.monotonic() > deadline:
-                raise
-        if time.monotonic() > deadline - _JOIN_MARGIN:
-            orphans.end(0.0)
-        time.sleep(_BIND_POLL)
 
 
 def _be_patient() -> None:

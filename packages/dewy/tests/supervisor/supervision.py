@@ -59,7 +59,7 @@ def free_port() -> int:
 def alive(pid: int) -> bool:
     """Whether a process runs; a zombie does not."""
     with contextlib.suppress(OSError):
-        return process_info(pid).state not in "ZX"
+        return process_info(pid).is_alive
     return False
 
 

@@ -61,7 +61,7 @@ class Family:
 
     def _living(self) -> bool:
         members = self._members()
-        return any(member.state not in "ZX" for member in members) if members else self._lives()
+        return any(member.is_alive for member in members) if members else self._lives()
 
     def _members(self) -> list[ProcessInfo]:
         """Those that are here now. Who was a member once stays one, also when its parents are gone."""

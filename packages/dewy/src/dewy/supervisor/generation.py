@@ -348,4 +348,4 @@ class Generation:
                 pass  # as process 1 of a container dewy inherits them, and then they are zombies until it waits for them
         if not self._process.signal_group(0):
             return False
-        return not closely or any(found.group == self.pid and found.state not in "ZX" for found in all_processes())
+        return not closely or any(found.group == self.pid and found.is_alive for found in all_processes())

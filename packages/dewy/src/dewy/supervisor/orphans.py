@@ -11,10 +11,12 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 from dewy import events
+from dewy.errors import HostError
 from dewy.supervisor.launch import INSTANCE_VARIABLE, ROOT_VARIABLE
 from dewy.supervisor.ledger import Record, read_record
 from dewy.supervisor.procfs import ProcessInfo, all_processes, boot_id, environment_of
@@ -24,6 +26,9 @@ __all__ = ["Orphans"]
 _POLL = 0.05
 _KILL_GRACE = 5.0
 """Seconds after SIGKILL that are waited for the kernel to take the processes away."""
+_BIND_POLL = 0.02
+
+_Bound = TypeVar("_Bound")
 
 
 class Orphans:
@@ -47,8 +52,30 @@ class Orphans:
         """Whether any of them is left."""
         return bool(self._left())
 
+    def make_way(self, bind: Callable[[], _Bound], timeout: float) -> _Bound:
+        """Binds as soon as they have let go of the sockets. Blocks.
+
+        Args:
+            bind: Listens; HostError when it cannot.
+            timeout: Seconds after which those that are left are killed.
+
+        Raises:
+            HostError: Others have the sockets.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            in_the_way = self.alive  # looked at first: one that ends meanwhile is a reason to try once more
+            try:
+                return bind()
+            except HostError:
+                if not in_the_way:
+                    raise
+            if time.monotonic() > deadline:
+                self.end(0.0)
+            time.sleep(_BIND_POLL)
+
     def end(self, timeout: float) -> None:
-        """Waits until they have finished, at most for so many seconds, and kills those that have not. Blocks."""
+        """Waits until they have finished, for so many seconds at most, kills those that have not, and tells of all."""
         survivors = self._wait(timeout)
         killed = {orphan.group for orphan in survivors}
         deadline = time.monotonic() + _KILL_GRACE
@@ -58,6 +85,7 @@ class Orphans:
         for group in sorted(self._groups):
             how = "it had to be killed" if group in killed else "it finished"
             self._emit(events.ORPHAN_STOPPED, group=group, how=how)
+        self._groups = frozenset()
 
     def _wait(self, timeout: float) -> list[ProcessInfo]:
         """Waits for all of them to be gone; those that are not."""
@@ -83,7 +111,7 @@ def _find(root: Path, record: Record) -> list[ProcessInfo]:
         for process in processes.values()
         if process.pid not in spared
         and process.group != os.getpgrp()
-        and process.state not in "ZX"
+        and process.is_alive
         and (_is_in(process, recorded, record) or _is_marked(process, marks, record))
     ]
 
@@ -138,7 +166,7 @@ def _heads(orphans: list[ProcessInfo]) -> list[ProcessInfo]:
 def _kill(orphans: list[ProcessInfo]) -> None:
     """Kills groups that are ours altogether at one blow, so that nobody in them can fork away; else one by one."""
     ours = {orphan.pid for orphan in orphans}
-    strangers = {process.group for process in all_processes() if process.pid not in ours and process.state not in "ZX"}
+    strangers = {process.group for process in all_processes() if process.pid not in ours and process.is_alive}
     for group in {orphan.group for orphan in orphans} - strangers:
         with contextlib.suppress(OSError):  # gone, or another user by now
             os.killpg(group, signal.SIGKILL)

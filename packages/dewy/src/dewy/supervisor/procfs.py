@@ -21,6 +21,7 @@ class ProcessInfo:
         group: Of its process group.
         session: Of its session.
         terminal: Its controlling terminal; 0 for none.
+        threads: How many it has.
         started: When it was born, in clock ticks since boot: with the number, this names a process for good.
     """
 
@@ -30,7 +31,17 @@ class ProcessInfo:
     group: int
     session: int
     terminal: int
+    threads: int
     started: int
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether anything of it runs.
+
+        Its first thread can be a zombie while others have its sockets open still: for some milliseconds when a program with
+        threads ends on a busy machine, and for good when only its first thread does.
+        """
+        return self.state not in "ZX" or self.threads > 1
 
 
 def process_info(pid: int) -> ProcessInfo:
@@ -45,6 +56,7 @@ def process_info(pid: int) -> ProcessInfo:
         group=int(fields[2]),
         session=int(fields[3]),
         terminal=int(fields[4]),
+        threads=int(fields[17]),
         started=int(fields[19]),
     )
 
