@@ -9,7 +9,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from dewy.cli import cli
-from dewy.overview import DewyFacts, PollFacts, Running, overview
+from dewy.operators.overview import DewyFacts, PollFacts, Running, overview
 from dewy.state import Deployed, Held, Pending, State
 from dewy.supervisor.status import GenerationStatus, Status
 

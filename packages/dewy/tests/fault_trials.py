@@ -12,7 +12,7 @@ import pytest
 import fault_layer
 from dewy.deployment import RolledBack
 from dewy.errors import DewyError
-from dewy.offline import look_at
+from dewy.operators.offline import look_at
 from dewy.plugins import Plugins, load_plugins
 from dewy.testing import write_distribution
 from fault_layer import Life

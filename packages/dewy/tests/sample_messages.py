@@ -61,7 +61,7 @@ FIELDS: dict[str, dict[str, FieldValue]] = {
         "keeps": "myapp v1.3.9 does not run any more",
     },
     "state.unsaved": {"error": "writing the state failed: No space left on device"},
-    "releases.untidy": {"error": "removing old releases failed: Permission denied"},
+    "disk.failed": {"error": "removing old releases failed: Permission denied"},
     "dewy.fault": {"error": "KeyError: 'versions'", "retry_seconds": 60, "traceback": "Traceback …"},
     "registry.failed": {
         "failures": 3, "error": _NO_ANSWER, "retry_seconds": 40.0, "version": "v1.3.9", "keeps": "v1.3.9 runs on",

@@ -327,7 +327,7 @@ def test_old_releases_that_cannot_be_removed_are_told_as_that_and_go_later(
         world.deploy()
     assert world.serving() == "v1.2.0"
     assert "state.unsaved" not in world.said.names
-    assert "removing old releases failed: Input/output error" in str(world.said.of(events.RELEASES_UNTIDY)[0]["error"])
+    assert "removing old releases failed: Input/output error" in str(world.said.of(events.DISK_FAILED)[0]["error"])
     world.start_dewy()
     world.recover()
     assert len(world.releases()) == 2

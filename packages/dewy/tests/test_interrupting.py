@@ -17,7 +17,7 @@ from dewy import events
 from dewy.backends.file_artifact import FileArtifact
 from dewy.backends.file_catalog import FileCatalog
 from dewy.errors import DewyError
-from dewy.inbox import Inbox
+from dewy.operators.inbox import Inbox
 from dewy.waker import Interrupted, Stopping, Waker
 
 

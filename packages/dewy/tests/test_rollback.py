@@ -12,8 +12,8 @@ from dewy import events
 from dewy.deployment import Stage
 from dewy.errors import DewyError, StartError, UsageError
 from dewy.journal import Journal
-from dewy.offline import NeverRan, look_at, operations_of
-from dewy.operations import Operations
+from dewy.operators.offline import NeverRan, look_at, operations_of
+from dewy.operators.operations import Operations
 from dewy.scope import facts
 from dewy.state import State
 

@@ -16,9 +16,9 @@ from dewy.deployment import DeploymentFailed, Pipeline, recover
 from dewy.errors import DewyError, ReleasePending, StartError, as_dewy_error
 from dewy.guard import CallTimedOut
 from dewy.host import detect_platform
-from dewy.inbox import Inbox
-from dewy.operations import Operations
-from dewy.overview import PollFacts
+from dewy.operators.inbox import Inbox
+from dewy.operators.operations import Operations
+from dewy.operators.overview import PollFacts
 from dewy.runtime import Runtime
 from dewy.scope import within
 from dewy.types import Registry, Release, Report
@@ -134,7 +134,7 @@ class Deployer:
         try:
             return step(), True
         except (DewyError, OSError) as error:  # the disk, say: no fault of ours
-            self._emit(events.RELEASES_UNTIDY, error=str(as_dewy_error(error, self.activity)))
+            self._emit(events.DISK_FAILED, error=str(as_dewy_error(error, self.activity)))
             return jittered(self._interval), False
         except Exception as error:
             wait = jittered(min(_MOST_WAIT, 6 * self._interval))

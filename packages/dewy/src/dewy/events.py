@@ -240,11 +240,11 @@ REPORT_FAILED = EventKind(
     "report.failed", "warn", "the registry did not take the report on {version}: {error}", recorded=True
 )
 
-RELEASES_UNTIDY = EventKind(
-    "releases.untidy",
+DISK_FAILED = EventKind(
+    "disk.failed",
     "error",
-    "the release directories cannot be put in order, which the next start or deployment tries again: {error}",
-    title="the release directories cannot be put in order",
+    "the disk does not let dewy put things in order, which is tried again: {error}",
+    title="the disk does not let dewy put things in order",
 )
 
 # hooks

@@ -26,7 +26,7 @@ from dewy.host import host_name
 from dewy.journal import Journal, JournalRecorder, is_recorded
 from dewy.lock import RootLock
 from dewy.log import Log, LogFormat
-from dewy.overview import DewyFacts
+from dewy.operators.overview import DewyFacts
 from dewy.progress import ProgressLine
 from dewy.redaction import Redactor
 from dewy.scope import within

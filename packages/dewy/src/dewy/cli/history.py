@@ -70,7 +70,7 @@ def command(since: datetime | None, version: str | None, failed: bool, follow: b
     With --follow the newest comes last. With --json, an object a line. Times are UTC.
     """
     from dewy.journal import Journal, Query
-    from dewy.offline import look_at
+    from dewy.operators.offline import look_at
 
     look_at(directory)
     journal, query = Journal(directory / ".dewy"), Query(since=since, version=version, failed=failed)

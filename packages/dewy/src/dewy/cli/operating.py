@@ -12,7 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from dewy.control.protocol import Verb
-    from dewy.operations import Operations
+    from dewy.operators.operations import Operations
 
 __all__ = ["NOT_RUNNING", "as_json_option", "ask", "directory_option", "operator", "perform", "print_json"]
 
@@ -72,7 +72,7 @@ def perform(
     from dewy.control.client import NotRunning
     from dewy.errors import DewyError
     from dewy.lock import RootTaken
-    from dewy.offline import operations_of
+    from dewy.operators.offline import operations_of
 
     deadline = time.monotonic() + _BETWEEN
     while True:

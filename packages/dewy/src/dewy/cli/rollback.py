@@ -10,7 +10,7 @@ import click
 from dewy.cli.operating import as_json_option, directory_option, operator, perform, print_json
 
 if TYPE_CHECKING:
-    from dewy.operations import Operations
+    from dewy.operators.operations import Operations
 
 __all__ = ["command"]
 

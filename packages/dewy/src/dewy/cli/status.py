@@ -25,7 +25,7 @@ def command(directory: Path, as_json: bool) -> int:
 
     Ends with status 0 when all runs, 1 when dewy runs and the application does not, 3 when no dewy runs here.
     """
-    from dewy.offline import NeverRan
+    from dewy.operators.offline import NeverRan
 
     try:
         seen = _look(directory)
@@ -44,8 +44,8 @@ def _look(root: Path) -> dict[str, Any]:
     from dewy.control.client import NotRunning
     from dewy.host import host_name
     from dewy.journal import Journal
-    from dewy.offline import look_at
-    from dewy.overview import overview
+    from dewy.operators.offline import look_at
+    from dewy.operators.overview import overview
 
     stage = look_at(root)
     try:

@@ -11,7 +11,7 @@ from dewy.control.protocol import Request
 from dewy.deployer import Deployer
 from dewy.errors import DewyError
 from dewy.host import host_name
-from dewy.overview import DewyFacts, Running, overview
+from dewy.operators.overview import DewyFacts, Running, overview
 from dewy.scope import within
 from dewy.settings import Settings
 from dewy.supervisor import Supervisor

@@ -207,7 +207,7 @@ class Rollback:
         except OSError as error:
             # or the next start would run another version than the one that runs now
             state = replace(state, pending=Pending(deployed=target, phase="failed", kind="rollback"))
-            self._emit(events.RELEASES_UNTIDY, error=str(as_dewy_error(error, "staying at the version that runs")))
+            self._emit(events.DISK_FAILED, error=str(as_dewy_error(error, "staying at the version that runs")))
         self._stage.keeper.keep(state)
 
     def _tell_failure(self, target: Deployed, left: Deployed, cause: DewyError, seconds: float) -> None:

@@ -80,7 +80,7 @@ class Stage:
             self.releases.remove(failed.directory)
         except OSError as error:
             # the state still says that this is to be done; the next start does it
-            self._emit(events.RELEASES_UNTIDY, error=str(from_os_error(error, "going back to the version before")))
+            self._emit(events.DISK_FAILED, error=str(from_os_error(error, "going back to the version before")))
             return
         self.settle()
 
@@ -89,7 +89,7 @@ class Stage:
         try:
             self.leave(target, current)
         except OSError as error:
-            self._emit(events.RELEASES_UNTIDY, error=str(from_os_error(error, "staying at the version that runs")))
+            self._emit(events.DISK_FAILED, error=str(from_os_error(error, "staying at the version that runs")))
             return
         self.settle()
 
@@ -124,7 +124,7 @@ class Stage:
                 self.releases.remove(name)
                 self._emit(events.RELEASE_REMOVED, directory=name)
         except OSError as error:
-            self._emit(events.RELEASES_UNTIDY, error=str(from_os_error(error, "removing old releases")))
+            self._emit(events.DISK_FAILED, error=str(from_os_error(error, "removing old releases")))
         kept = self.on_disk()
         if kept != self.state.releases:
             self.keeper.keep(replace(self.state, releases=kept))

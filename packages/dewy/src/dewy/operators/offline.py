@@ -11,7 +11,7 @@ from dewy.deployment import Rollback, Stage
 from dewy.errors import DewyError
 from dewy.journal import Journal, JournalRecorder, is_recorded
 from dewy.lock import RootLock
-from dewy.operations import Operations
+from dewy.operators.operations import Operations
 from dewy.redaction import Redactor
 from dewy.statefile import StateFile, StateKeeper
 from dewy.stream import EventStream
