@@ -1,4 +1,4 @@
-"""Builds the wheels of this tree's distributions, each once, and installs from them.
+"""Builds the wheels of this tree's distributions, each once, and installs from them: with pip, as pip is configured here.
 
     python tools/wheels.py build DIRECTORY             every distribution's wheel, for a release
     python tools/wheels.py install NAME[extras]...     into the environment of the Python that runs this
@@ -6,25 +6,31 @@
 
 What is installed is what a user gets: the built wheel, and nothing that it does not declare. Distributions of this tree
 come from this tree, never from an index, where a stranger may own the name. A wheel is built again only when a file of
-its distribution has changed, so that all tox environments share one build.
+its distribution has changed, so that all tox environments share one build. Wheels that are to be built with the same
+requirements are built in one environment, which has nothing else: to make one for each takes longer than to build them.
 """
 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
+import importlib.metadata
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 import tomllib
+import venv
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ROOT", "Distribution", "build", "distributions", "install", "wheel_of"]
+__all__ = ["ROOT", "Distribution", "build", "distributions", "install", "wheel_of", "wheels_of"]
 
 ROOT = Path(__file__).resolve().parent.parent
 STORE = ROOT / ".tox" / "wheels"
@@ -38,10 +44,12 @@ class Distribution:
     Attributes:
         folder: Where it is; its name is the distribution's.
         project: The ``[project]`` table of its pyproject.toml.
+        build_requires: What it names there to be built with.
     """
 
     folder: Path
     project: dict[str, Any]
+    build_requires: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -70,31 +78,36 @@ class Distribution:
 def distributions(root: Path = ROOT) -> list[Distribution]:
     """Every distribution of the tree: the packages, then the examples, each in the order of their names."""
     found = [path for folder in ("packages", "examples") for path in sorted(root.glob(f"{folder}/*/pyproject.toml"))]
-    return [Distribution(path.parent, tomllib.loads(path.read_text(encoding="utf-8"))["project"]) for path in found]
+    return [_read(path) for path in found]
 
 
 def wheel_of(distribution: Distribution, store: Path = STORE) -> Path:
-    """The distribution's wheel, built if there is none yet for its present files.
+    """The distribution's wheel, built if there is none yet for its present files."""
+    return wheels_of([distribution], store)[distribution.name]
 
-    It appears in the store by one rename, so that a build that is killed leaves none and two at a time do no harm.
+
+def wheels_of(wanted: Sequence[Distribution], store: Path = STORE) -> dict[str, Path]:
+    """The wheels of distributions, by name; built are those that the store lacks for the present files.
+
+    A wheel appears in the store by one rename, so that a build that is killed leaves none. Of two at a time one waits,
+    and finds what the other has built.
     """
-    place = store / distribution.name / distribution.digest()
-    if not place.is_dir():
-        store.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=store, prefix=".building-") as work:
-            fresh = Path(work) / "wheel"
-            _pip("wheel", "--quiet", "--no-deps", "--wheel-dir", str(fresh), str(distribution.folder))
-            place.parent.mkdir(exist_ok=True)
-            _remove_old(place.parent)
-            _move(fresh, place)
-    (wheel,) = place.glob("*.whl")
-    return wheel
+    places = {each.name: store / each.name / each.digest() for each in wanted}
+    store.mkdir(parents=True, exist_ok=True)
+    with _alone(store):
+        missing: dict[tuple[str, ...], list[Distribution]] = {}
+        for each in wanted:
+            if not places[each.name].is_dir():
+                missing.setdefault(each.build_requires, []).append(each)
+        for group in missing.values():
+            _build(group, places, store)
+    return {name: _only(place.glob("*.whl")) for name, place in places.items()}
 
 
 def build(directory: Path) -> list[Path]:
     """Puts every distribution's wheel into a directory; returns where they are."""
     directory.mkdir(parents=True, exist_ok=True)
-    return [Path(shutil.copy(wheel_of(distribution), directory)) for distribution in distributions()]
+    return [Path(shutil.copy(wheel, directory)) for wheel in wheels_of(distributions()).values()]
 
 
 def install(requirements: Sequence[str]) -> None:
@@ -102,12 +115,61 @@ def install(requirements: Sequence[str]) -> None:
 
     What was installed of them before is replaced: their version does not change with their files.
     """
-    known = {distribution.name: wheel_of(distribution) for distribution in distributions()}
+    known = wheels_of(distributions())
+    installed = [name for name in known if any(importlib.metadata.Distribution.discover(name=name))]
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
         constraints.writelines(f"{name} @ {wheel.as_uri()}\n" for name, wheel in known.items())
         constraints.flush()
-        _pip("uninstall", "-qq", "--yes", *known)
+        if installed:
+            _pip("uninstall", "-qq", "--yes", *installed)
         _pip("install", "--quiet", "--constraint", constraints.name, *requirements)
+
+
+def _read(path: Path) -> Distribution:
+    pyproject = tomllib.loads(path.read_text(encoding="utf-8"))
+    return Distribution(path.parent, pyproject["project"], tuple(pyproject["build-system"]["requires"]))
+
+
+@contextmanager
+def _alone(store: Path) -> Iterator[None]:
+    """Waits until no other process builds into the store. The lock goes with the process that has it."""
+    handle = os.open(store, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _build(group: Sequence[Distribution], places: dict[str, Path], store: Path) -> None:
+    """Builds the wheels of distributions with the same build requirements. The store must be ours alone."""
+    for left in store.glob(".building-*"):  # by a build that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=store, prefix=".building-") as work:
+        environment, fresh = Path(work) / "environment", Path(work) / "wheels"
+        venv.create(environment, symlinks=True)
+        pip = ("--python", str(environment))
+        if group[0].build_requires:
+            _pip(*pip, "install", "--quiet", *group[0].build_requires)
+        folders = [str(each.folder) for each in group]
+        _pip(*pip, "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(fresh), *folders)
+        for each in group:
+            _put(_only(fresh.glob(f"{each.name.replace('-', '_')}-*.whl")), places[each.name])
+
+
+def _put(wheel: Path, place: Path) -> None:
+    """Moves a wheel into a directory of its own, which appears with it."""
+    ready = wheel.parent / place.name
+    ready.mkdir()
+    wheel.rename(ready / wheel.name)
+    place.parent.mkdir(exist_ok=True)
+    _remove_old(place.parent)
+    ready.rename(place)
+
+
+def _only(paths: Iterator[Path]) -> Path:
+    (path,) = paths
+    return path
 
 
 def _sources(folder: Path) -> Iterator[Path]:
@@ -123,15 +185,7 @@ def _remove_old(folder: Path) -> None:
     """Bounds the store. Not at once: another tox may be installing the wheel of the files as they were a moment ago."""
     for old in folder.iterdir():
         if old.stat().st_mtime < time.time() - DAY:
-            shutil.rmtree(old, ignore_errors=True)  # another process may be removing it too
-
-
-def _move(source: Path, target: Path) -> None:
-    try:
-        source.rename(target)
-    except OSError:
-        if not target.is_dir():  # otherwise another process was quicker, and built the same
-            raise
+            shutil.rmtree(old, ignore_errors=True)  # one that stays does no harm
 
 
 def _pip(*arguments: str) -> None:

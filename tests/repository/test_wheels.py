@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
 import wheels
-from wheels import Distribution, distributions, wheel_of
+from wheels import Distribution, distributions, wheel_of, wheels_of
 
 PYPROJECT = """\
 [build-system]
@@ -18,33 +23,51 @@ requires = []
 build-backend = "backend"
 backend-path = ["."]
 [project]
-name = "sample"
+name = "{name}"
 version = "1.0"
 [project.optional-dependencies]
 test = ["pytest"]
 """
 BACKEND = """\
+from pathlib import Path
 from zipfile import ZipFile
 
+FOLDER = Path(__file__).parent
+NAME = FOLDER.name.replace("-", "_")
+
 def build_wheel(directory, config_settings=None, metadata_directory=None):
-    info = "sample-1.0.dist-info"
-    with ZipFile(f"{directory}/sample-1.0-py3-none-any.whl", "w") as wheel:
-        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\\nName: sample\\nVersion: 1.0\\n")
+    with (FOLDER.parent / "builds").open("a") as builds:
+        builds.write(NAME + "\\n")
+    info = f"{NAME}-1.0.dist-info"
+    with ZipFile(f"{directory}/{NAME}-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\\nName: {FOLDER.name}\\nVersion: 1.0\\n")
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
         wheel.writestr(f"{info}/RECORD", "")
-    return "sample-1.0-py3-none-any.whl"
+    return f"{NAME}-1.0-py3-none-any.whl"
 """
+"""Needs nothing from an index. It writes down beside the folder that it has built."""
+
+
+def add(root: Path, name: str) -> Path:
+    """Puts a distribution into a tree; returns its folder."""
+    folder = root / "packages" / name
+    (folder / "src" / "sample").mkdir(parents=True)
+    (folder / "src" / "sample" / "__init__.py").touch()
+    (folder / "tests").mkdir()
+    (folder / "pyproject.toml").write_text(PYPROJECT.format(name=name))
+    (folder / "backend.py").write_text(BACKEND)
+    return folder
+
+
+def builds(root: Path) -> list[str]:
+    """What the backends of a tree have built."""
+    return (root / "packages" / "builds").read_text().split()
 
 
 @pytest.fixture
 def sample(tmp_path: Path) -> Distribution:
-    """A distribution with a build backend of its own, which needs nothing from an index."""
-    folder = tmp_path / "packages" / "sample"
-    (folder / "src" / "sample").mkdir(parents=True)
-    (folder / "src" / "sample" / "__init__.py").touch()
-    (folder / "tests").mkdir()
-    (folder / "pyproject.toml").write_text(PYPROJECT)
-    (folder / "backend.py").write_text(BACKEND)
+    """The one distribution of a tree."""
+    add(tmp_path, "sample")
     (found,) = distributions(tmp_path)
     return found
 
@@ -62,12 +85,57 @@ def test_a_wheel_is_built_once_and_again_when_a_file_has_changed(sample: Distrib
     assert sorted(path.name for path in store.iterdir()) == ["sample"]
 
 
+def test_of_several_those_that_are_missing_are_built_and_each_is_its_own(sample: Distribution, tmp_path: Path) -> None:
+    wheel_of(sample, tmp_path / "store")
+    add(tmp_path, "sample-more")
+    add(tmp_path, "sample-other")
+    found = wheels_of(distributions(tmp_path), tmp_path / "store")
+    assert sorted(builds(tmp_path)) == ["sample", "sample_more", "sample_other"]
+    assert list(found) == ["sample", "sample-more", "sample-other"]
+    for name, wheel in found.items():
+        assert f"Name: {name}\n" in ZipFile(wheel).read(f"{name.replace('-', '_')}-1.0.dist-info/METADATA").decode()
+
+
+def test_two_at_a_time_build_one_wheel(sample: Distribution, tmp_path: Path) -> None:
+    with ThreadPoolExecutor() as threads:
+        first, second = threads.map(lambda _: wheel_of(sample, tmp_path / "store"), range(2))
+    assert first == second
+    assert first.is_file()
+    assert builds(tmp_path) == ["sample"]
+
+
+def test_a_wheel_is_built_with_nothing_but_what_it_asks_for(sample: Distribution, tmp_path: Path) -> None:
+    (sample.folder / "backend.py").write_text(f"import pytest\n{BACKEND}")
+    with pytest.raises(subprocess.CalledProcessError):
+        wheel_of(sample, tmp_path / "store")
+
+
+def test_what_is_installed_again_is_of_the_present_files(sample: Distribution, tmp_path: Path) -> None:
+    (tmp_path / "tools").mkdir()
+    tool = shutil.copy(wheels.__file__, tmp_path / "tools")
+    subprocess.run([sys.executable, "-m", "virtualenv", "--quiet", tmp_path / "env"], check=True, timeout=60)
+    python = tmp_path / "env" / "bin" / "python"
+
+    def installed() -> str:
+        subprocess.run([python, tool, "install", "--all"], check=True, timeout=100)
+        (origin,) = (tmp_path / "env").rglob("sample-1.0.dist-info/direct_url.json")
+        return str(json.loads(origin.read_text())["url"])
+
+    store = tmp_path / ".tox" / "wheels"
+    assert installed() == wheel_of(sample, store).as_uri()
+    (sample.folder / "README.md").touch()
+    assert installed() == wheel_of(sample, store).as_uri()
+    assert builds(tmp_path) == ["sample", "sample"]
+
+
 def test_the_store_does_not_grow_for_ever(sample: Distribution, tmp_path: Path) -> None:
     old = tmp_path / "store" / "sample" / "of-older-files"
     old.mkdir(parents=True)
     yesterday = time.time() - 2 * wheels.DAY
     os.utime(old, (yesterday, yesterday))
+    (tmp_path / "store" / ".building-killed" / "wheels").mkdir(parents=True)
     wheel_of(sample, tmp_path / "store")
+    assert [path.name for path in (tmp_path / "store").iterdir()] == ["sample"]
     assert not old.exists()
 
 
