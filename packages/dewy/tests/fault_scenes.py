@@ -387,6 +387,6 @@ class Host(World):
 
     def check_tidy(self) -> None:
         """Nothing temporary is left."""
-        names = (".dewy-*.tmp", ".incoming-*", ".removing-*", "preflight*", ".current.next")
+        names = (".dewy-*.tmp", ".incoming-*", ".removing-*", "preflight*", ".current.*")
         left = [*self.leftovers(), *(str(path) for name in names for path in self.root.rglob(name))]
         assert not left, f"left behind: {left}"

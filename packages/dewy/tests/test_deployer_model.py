@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from host_model import Model, order_of
 from simulated_host import Host
+from simulated_processes import Build
 
 # whoever is killed closes no file
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning")
@@ -344,6 +345,39 @@ def test_a_version_that_dies_because_the_disk_is_full_is_tried_again_when_there_
     life._later(5.0, lambda: life.host.disk.fill(50.0))
     life.go_on(100.0)
     life.settle()
+
+
+def test_a_disk_that_fills_while_a_version_fails_does_not_keep_the_one_before_from_coming_back(life: Life) -> None:
+    life.publish("good", "", 60.0)
+    life.publish("thirsty", "", 60.0)
+    fills_up_with(life, "v1.3.0")
+    life.publish("broken", "", 60.0)
+    life.settle()
+
+
+@pytest.mark.parametrize("filler", ["v1.2.0", "v1.3.0"])
+def test_a_version_that_cannot_be_gone_back_to_because_the_disk_is_full_is_not_held_for_it(life: Life, filler: str) -> None:
+    life.publish("good", "", 60.0)
+    life.publish("thirsty", "", 60.0)
+    fills_up_with(life, filler)
+    life.publish("spoilt", "", 60.0)
+    life.settle()
+    serving = life.host.processes.runs
+    assert serving
+    assert serving.version == "v1.2.0"
+
+
+def fills_up_with(life: Life, version: str) -> None:
+    """The disk is full for a while from the next start of a version on."""
+    started, model = life.model.started, life.model
+
+    def fill(build: Build, how: str) -> None:
+        started(build, how)
+        if build.version == version:
+            model.started = started  # type: ignore[method-assign]
+            life.host.disk.fill(50.0)
+
+    model.started = fill  # type: ignore[method-assign]
 
 
 def test_release_directories_of_versions_that_fail_do_not_pile_up(life: Life) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -110,3 +113,37 @@ def test_the_current_release_cannot_be_removed(releases: ReleaseDirectories) -> 
     releases.remove("20240101T000000Z")
     releases.remove("20240101T000000Z")
     assert names(releases.folder) == []
+
+
+def test_on_a_full_disk_current_goes_back_by_the_spare_link(
+    releases: ReleaseDirectories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = "20240101T000000Z", "20240102T000000Z"
+    for name in (one, two):
+        make(releases, name)
+    releases.switch(one)
+    releases.keep_spare(one)
+    releases.switch(two)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "symlink", full)
+    releases.switch(one)
+    assert releases.current() == one
+    with pytest.raises(OSError, match="No space left"):  # it has no spare one
+        releases.switch(two)
+    assert releases.current() == one
+
+
+def test_a_spare_link_goes_with_its_release(releases: ReleaseDirectories, tmp_path: Path) -> None:
+    one, two = "20240101T000000Z", "20240102T000000Z"
+    for name in (one, two):
+        make(releases, name)
+        releases.keep_spare(name)
+        releases.keep_spare(name)
+    releases.remove(one)
+    assert names(tmp_path / ".dewy" / "links") == [two]
+    shutil.rmtree(releases.path(two))  # by hand, or by a dewy that was killed in between
+    releases.prepare()
+    assert names(tmp_path / ".dewy" / "links") == []

@@ -22,6 +22,7 @@ _NAME = "%Y%m%dT%H%M%SZ"
 _INCOMING = ".incoming-"
 _REMOVING = ".removing-"
 _NEXT = ".current.next"
+_SPARES = Path(".dewy") / "links"
 
 
 class ReleaseDirectories:
@@ -53,6 +54,9 @@ class ReleaseDirectories:
         for path in self.folder.iterdir():
             if path.name.startswith((_INCOMING, _REMOVING)):
                 shutil.rmtree(path)
+        for spare in (self.root / _SPARES).glob("*"):
+            if not self.has(spare.name):
+                spare.unlink(missing_ok=True)
 
     def new_name(self, now: datetime, after: str = "") -> str:
         """A name for the next release: its time, but later than every one there is or was, whatever the clock says.
@@ -110,11 +114,36 @@ class ReleaseDirectories:
         if name is None:
             self.link.unlink(missing_ok=True)
         else:
-            following = self.root / _NEXT
-            following.unlink(missing_ok=True)
-            following.symlink_to(Path(self.folder.name) / name)
-            following.replace(self.link)
+            self._link_to(name).replace(self.link)
         sync_directory(self.root)
+
+    def _link_to(self, name: str) -> Path:
+        """A link to a release that may take the place of ``current``: a new one, or the spare one."""
+        following, spare = self.root / _NEXT, self._spare(name)
+        try:
+            following.unlink(missing_ok=True)
+            following.symlink_to(self._target(name))
+        except OSError:
+            if not spare.is_symlink():
+                raise
+            return spare
+        return following
+
+    def keep_spare(self, name: str) -> None:
+        """Has a spare link to a release lie ready, for :meth:`switch` on a full disk.
+
+        Making a link may take space; a rename takes none. So who goes to another release can come back whatever happens.
+        """
+        spare = self._spare(name)
+        if not spare.is_symlink():
+            spare.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            spare.symlink_to(self._target(name))
+
+    def _spare(self, name: str) -> Path:
+        return self.root / _SPARES / name
+
+    def _target(self, name: str) -> Path:
+        return Path(self.folder.name) / name
 
     def remove(self, name: str) -> None:
         """Removes a release: at once by name, then its bytes. Never the one that is current."""
@@ -127,6 +156,7 @@ class ReleaseDirectories:
             sync_directory(self.folder)  # or a power cut finds the half of it under the name of a whole one
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(removing)
+        self._spare(name).unlink(missing_ok=True)
 
     def old(self, keep: int, needed: Collection[str]) -> list[str]:
         """The releases beyond the newest ``keep``, oldest first, but for those that are needed or current (R70)."""

@@ -14,7 +14,8 @@ from dewy.versions import same_tag
 
 __all__ = ["Deployed", "Held", "Pending", "PendingKind", "Phase", "State"]
 
-PendingKind = Literal["deployment", "rollback"]
+PendingKind = Literal["deployment", "rollback", "retreat"]
+"""Forth to a new release; back to one that an operator has asked for; back from one that has failed, as far as need be."""
 
 Phase = Literal["prepared", "switching", "failed", "baking", "finishing"]
 """How far a deployment has come: the before-hooks have agreed; ``current`` is about to lead, or leads, to a release that is

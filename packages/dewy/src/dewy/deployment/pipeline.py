@@ -10,7 +10,7 @@ What is about to happen is written into the state before it happens, so that a d
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 
 from dewy import events
@@ -20,14 +20,15 @@ from dewy.deployment.application import Application
 from dewy.deployment.attempt import Attempt, DeploymentFailed
 from dewy.deployment.proof import Proof
 from dewy.deployment.retreat import Retreat
-from dewy.deployment.rollback import Rollback
+from dewy.deployment.rollback import Rollback, RolledBack
 from dewy.deployment.stage import Stage, now
 from dewy.errors import ArtifactError, DewyError, StartError, as_dewy_error, from_os_error
 from dewy.fetch import Fetched, Fetcher
 from dewy.files import sweep
 from dewy.hooks import DeployHooks
 from dewy.runtime import Runtime
-from dewy.state import Deployed, Held, State
+from dewy.scope import within
+from dewy.state import Deployed, Held, Pending, State
 from dewy.statefile import StateFile, StateKeeper
 from dewy.types import Deployment, Outcome, Release, Report, Result
 from dewy.waker import Interrupted
@@ -68,7 +69,7 @@ class Pipeline:
         self.under_way: Attempt | None = None
         self._baking: Attempt | None = None
         self.proof = Proof(runtime, application) if application else None
-        self.rollback = Rollback(self.stage, application, runtime.emit, runtime.waker.monotonic)
+        self.rollback = Rollback(self.stage, self.proof, runtime.emit, runtime.waker.monotonic)
 
     @property
     def state(self) -> State:
@@ -141,7 +142,7 @@ class Pipeline:
         if application := self.application:
             # what has died comes back first, and until then `current` leads to it
             self._waker.wait_for(lambda: not application.comes_back(), _MOST_PATIENCE)
-        with self._switching():
+        with self.proof.switching() if self.proof else nullcontext():
             try:
                 self._take_over(attempt)
             except Exception as error:
@@ -161,12 +162,12 @@ class Pipeline:
         """From here on the release is current, and serves at the end. What fails is undone by the caller."""
         attempt.enter("switch")
         self.stage.switch(attempt.deployed(now()))
-        if self.application and self.proof:
+        if self.proof:
             attempt.enter("preflight")
             self.proof.preflight(attempt.deployed(now()))
             attempt.enter("start")
             attempt.since = self.proof.begin()
-            self.application.swap(attempt.deployed(now()))
+            self.proof.swap(attempt.deployed(now()))
         deployed = attempt.deployed(now())
         self.stage.note(self.state.deployed(deployed), "baking", deployed)
 
@@ -217,9 +218,6 @@ class Pipeline:
             and (prepared.version, prepared.digest) == (attempt.release.version, attempt.deployment.digest)
             and prepared.directory == attempt.deployment.directory.name
         )
-
-    def _switching(self) -> AbstractContextManager[None]:
-        return self.application.switching() if self.application else nullcontext()
 
     def _is_what_runs(self, attempt: Attempt, fetched: Fetched) -> bool:
         """Whether the same version was only published again: then the new listing is remembered, and that is all."""
@@ -297,8 +295,7 @@ class Pipeline:
 
     def _undo(self, attempt: Attempt, error: Exception) -> None:
         """``current`` leads to what serves; the version is held if it is its own fault that it does not."""
-        cause = as_dewy_error(error, f"deploying {attempt.release.version}")
-        attempt.cause = self.proof.judge(cause) if self.proof else cause
+        attempt.cause = as_dewy_error(error, f"deploying {attempt.release.version}")
         # a first version is not held: there is nothing better to serve, and its surroundings may come up yet
         attempt.held = isinstance(attempt.cause, StartError) and attempt.previous is not None
         if attempt.held:
@@ -306,14 +303,17 @@ class Pipeline:
         self.stage.revert(attempt.deployed(now()), attempt.previous)
 
     def _retreat(self, attempt: Attempt, cause: DewyError) -> None:
-        """Back to a version that runs. Where there is none, what has failed is started again and again."""
         attempt.cause = cause
-        if self.proof:
-            Retreat(self.stage, self.rollback, self.proof).run(cause)
+        self.retreat(cause)
         attempt.held = self.state.holds(attempt.release) is not None
+
+    def retreat(self, cause: DewyError) -> RolledBack | None:
+        """Goes back to a version that runs; None where there is none: then what has failed is started again and again."""
+        done = Retreat(self.stage, self.rollback, self.proof).run(cause) if self.proof else None
         if self.bakes:  # else it is settled, or is to be taken up
             self.stage.settle()
         self.prune()
+        return done
 
     def _hold(self, attempt: Attempt, reason: str) -> None:
         release, digest = attempt.release, attempt.deployment.digest
@@ -343,15 +343,22 @@ class Pipeline:
         pending = self.state.pending
         if pending is None or self.bakes:
             return
-        if pending.kind == "rollback" and pending.phase == "failed":
+        if pending.kind != "deployment" and pending.phase == "failed":
             self.stage.stay(pending.deployed, self.state.current)
-        elif pending.kind == "rollback":
+        elif pending.kind != "deployment":
             with suppress(DewyError):  # it has said so
-                self.rollback.resume(pending)
+                self.go_on_back(pending)
         elif pending.phase == "finishing":
             self.stage.settle()
         else:
             self.stage.revert(pending.deployed, self.state.current)
+
+    def go_on_back(self, pending: Pending) -> RolledBack | None:
+        """Ends a way back that dewy was stopped on, or the disk. Raises as :meth:`Rollback.run`; else as :meth:`retreat`."""
+        if pending.kind == "rollback" or self.proof is None:
+            return self.rollback.resume(pending)
+        with within(deployment=self.stage.releases.new_name(now())):
+            return self.retreat(DewyError("dewy goes on with what it was stopped in"))
 
     def prune(self) -> None:
         """Removes releases beyond those that are kept, and tells the cache which artifacts are needed (R70, R45)."""

@@ -1,9 +1,9 @@
-"""Whether a version is any good: a preflight before it takes over, and a watch over it afterwards."""
+"""Whether a version is any good: a preflight before it takes over, the swap itself, and a watch over it afterwards."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 from dewy.deployment.application import Application, Candidate
 from dewy.durations import format_duration
@@ -76,16 +76,28 @@ class Proof:
             output=output,
         )
 
-    # ------------------------------------------------------------------------------------------------- after the swap
+    # ------------------------------------------------------------------------------------------- the swap, and after it
 
     def begin(self) -> int:
         """To be called before a version is started: from here on its failures count."""
         self._blame.look()
         return self._application.starts()
 
-    def judge(self, error: DewyError) -> DewyError:
-        """The error as it is, or as a HostError where this host is to blame for it."""
-        return self._blame.judge(error)
+    def swap(self, release: Deployed) -> None:
+        """Runs a version in place of the present one.
+
+        Raises:
+            StartError: It does not start; the present one serves on.
+            HostError: As StartError, and this host is to blame.
+        """
+        try:
+            self._application.swap(release)
+        except StartError as error:
+            raise self._blame.judge(error) from error
+
+    def switching(self) -> AbstractContextManager[None]:
+        """In the block what ran before is not started again. May be nested."""
+        return self._application.switching()
 
     def bake(self, release: Deployed, since: int, *, at_once: bool = False) -> bool | None:
         """Watches a version that has taken over; whether it says when it is ready, or None where nobody knows.

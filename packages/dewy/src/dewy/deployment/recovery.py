@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from dewy.deployment.pipeline import Pipeline
@@ -20,7 +21,7 @@ def recover(pipeline: Pipeline) -> None:
         OSError: As DewyError.
     """
     pending = pipeline.state.pending
-    if pending and pending.kind == "rollback" and pending.phase != "failed":
+    if pending and pending.kind != "deployment" and pending.phase != "failed":
         _roll_back(pipeline, pending)
     else:
         if pending and pending.phase != "baking":  # one that serves already is watched on by the deployer
@@ -30,10 +31,11 @@ def recover(pipeline: Pipeline) -> None:
 
 
 def _roll_back(pipeline: Pipeline, pending: Pending) -> None:
-    """What an operator has asked for is done, however often dewy is killed meanwhile."""
-    try:
-        pipeline.rollback.resume(pending)
-    except DewyError:  # it has said so, and what ran before is current again
+    """What an operator has asked for is done, however often dewy is killed meanwhile; and what has failed is left."""
+    done = None
+    with suppress(DewyError):  # it has said so, and what ran before is current again
+        done = pipeline.go_on_back(pending)
+    if done is None:
         _start_current(pipeline)
 
 
@@ -44,7 +46,7 @@ def _forget(pipeline: Pipeline, pending: Pending) -> None:
     """
     if pending.phase == "finishing":
         pipeline.stage.settle()
-    elif pending.kind == "rollback":
+    elif pending.kind != "deployment":
         pipeline.stage.stay(pending.deployed, pipeline.state.current)
     elif _is_first(pipeline, pending):
         # there is nothing better: it is watched as if this dewy had started it

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from dewy import events
-from dewy.deployment.application import Application
+from dewy.deployment.proof import Proof
 from dewy.deployment.stage import Stage, now
 from dewy.errors import DewyError, HostError, as_dewy_error, output_of
 from dewy.scope import within
@@ -81,7 +81,7 @@ class Rollback:
 
     Args:
         stage: What runs here.
-        application: The process; None for assets, and while no dewy runs.
+        proof: Starts versions; None for assets, and while no dewy runs.
         emit: The event stream.
         monotonic: The clock, in seconds.
     """
@@ -89,11 +89,13 @@ class Rollback:
     def __init__(
         self,
         stage: Stage,
-        application: Application | None,
+        proof: Proof | None,
         emit: events.Emit,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._stage, self._application, self._emit, self._monotonic = stage, application, emit, monotonic
+        self._stage, self._proof, self._emit, self._monotonic = stage, proof, emit, monotonic
+        self._resumed: Pending | None = None
+        self._told: tuple[str, str] | None = None
 
     def run(self, target: Deployed, reason: str) -> RolledBack:
         """Goes to a release, and puts the one that runs on hold; the target's own hold is lifted.
@@ -124,10 +126,12 @@ class Rollback:
         """
         left, state = self._left(), self._stage.state
         state = state.hold(held) if held else state
-        self._stage.note(state, "switching", target, kind="rollback")
+        self._stage.note(state, "switching", target, kind="retreat")
         if held:
             self._stage.tell_held(held)
-        return self._persist(target, left, reason, undo=state)
+        # a dewy that is killed before there is another target finds what has failed, and leaves it once more
+        undo = replace(state, pending=Pending(deployed=left, phase="baking"))
+        return self._persist(target, left, reason, undo=undo)
 
     def abandon(self, reason: str) -> RolledBack | None:
         """Undoes a deployment in which a dewy was killed, and holds its version; None where there is none.
@@ -147,13 +151,15 @@ class Rollback:
             self._stage.tell_held(held)
         return done
 
-    def resume(self, pending: Pending) -> None:
+    def resume(self, pending: Pending) -> RolledBack:
         """Ends a rollback in which dewy was killed. Raises as :meth:`run`."""
         left, target = self._left(), pending.deployed
         with within(deployment=self._stage.releases.new_name(now())):
-            self._emit(events.DEPLOYMENT_RESUMED, version=target.version, phase="rollback")
+            if pending != self._resumed:  # on a disk in trouble it goes on at each poll
+                self._emit(events.DEPLOYMENT_RESUMED, version=target.version, phase="rollback")
+            self._resumed = pending
             undo = replace(self._stage.state.unhold(left.version), pending=None)
-            self._persist(target, left, "dewy was stopped in the middle of it", undo=undo)
+            return self._persist(target, left, "dewy was stopped in the middle of it", undo=undo)
 
     def _persist(self, target: Deployed, left: Deployed, reason: str, *, undo: State) -> RolledBack:
         """As :meth:`_go`; where this host is to blame, it stays to be done."""
@@ -172,15 +178,15 @@ class Rollback:
 
     def switching(self) -> AbstractContextManager[None]:
         """In the block what ran before is not started again. May be nested."""
-        return self._application.switching() if self._application else nullcontext()
+        return self._proof.switching() if self._proof else nullcontext()
 
     def _go(self, target: Deployed, left: Deployed, reason: str, *, undo: State) -> RolledBack:
         began = self._monotonic()
         with self.switching():
             try:
                 self._stage.point_current_at(target)
-                if self._application:
-                    self._application.swap(target)
+                if self._proof:
+                    self._proof.swap(target)
             except Exception as error:
                 cause = as_dewy_error(error, f"going back to {target.version}")
                 self._undo(target, left, undo)
@@ -192,7 +198,7 @@ class Rollback:
         return done
 
     def _tell(self, done: RolledBack) -> None:
-        release, left = done.release, done.left
+        release, left, self._told = done.release, done.left, None
         self._emit(
             events.ROLLBACK_DONE,
             version=release.version, previous_version=left.version, seconds=done.seconds, artifact=release.artifact,
@@ -205,13 +211,17 @@ class Rollback:
         try:
             self._stage.leave(target, left)
         except OSError as error:
-            # or the next start would run another version than the one that runs now
-            state = replace(state, pending=Pending(deployed=target, phase="failed", kind="rollback"))
             self._emit(events.DISK_FAILED, error=str(as_dewy_error(error, "staying at the version that runs")))
-        self._stage.keeper.keep(state)
+            # or the next start would run another version than the one that runs now
+            self._stage.note(state, "failed", target, kind="rollback")
+        else:
+            self._stage.keeper.keep(state)
 
     def _tell_failure(self, target: Deployed, left: Deployed, cause: DewyError, seconds: float) -> None:
-        output = output_of(cause)
+        output, fact = output_of(cause), (target.directory, str(cause))
+        if fact == self._told:
+            return  # where this host is to blame, it is tried at each poll
+        self._told = fact
         self._emit(
             events.ROLLBACK_FAILED,
             version=target.version, previous_version=left.version, error=str(cause), seconds=seconds, output=output,

@@ -6,6 +6,7 @@ What is about to happen is in the state before it happens, so that a dewy which 
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,12 +50,15 @@ class Stage:
     # ------------------------------------------------------------------------------------------------- going forth
 
     def switch(self, deployed: Deployed) -> None:
-        """Has ``current`` lead to a release that is not proven yet. Raises HostError or OSError: nothing has changed."""
+        """Has ``current`` lead to a release that is not proven yet. Raises HostError or OSError."""
         self.keeper.save(replace(self.state, pending=Pending(deployed=deployed, phase="switching")))
         self.point_current_at(deployed)
+        self.releases.keep_spare(deployed.directory)
 
     def point_current_at(self, release: Deployed) -> None:
-        """Has ``current`` lead to a release. Raises OSError."""
+        """Has ``current`` lead to a release, when there is a way back from it. Raises OSError."""
+        if before := self.releases.current():
+            self.releases.keep_spare(before)
         self.releases.switch(release.directory)
         self._emit(events.RELEASE_SWITCHED, version=release.version, directory=release.directory)
 
@@ -128,4 +132,7 @@ class Stage:
         kept = self.on_disk()
         if kept != self.state.releases:
             self.keeper.keep(replace(self.state, releases=kept))
+        with suppress(OSError):  # there is no room for them now
+            for release in kept:
+                self.releases.keep_spare(release.directory)
         return kept
