@@ -136,19 +136,16 @@ def test_without_a_preflight_an_unhealthy_version_serves_until_it_is_found_out_a
 
 
 @pytest.mark.parametrize(
-    ("way", "moment", "environ"),
-    [
-        ("hangs", "generation.started", {"SAYS_READY": "1"}),
-        ("deaf", "generation.ready", {}),
-    ],
-    ids=["it never says that it is ready", "it answers nobody and does not end"],
+    ("way", "moment", "preflight"),
+    [("hangs", "generation.started", "on"), ("deaf", "generation.ready", "on"), ("hangs", "generation.started", "off")],
+    ids=["it never says that it is ready", "it answers nobody and does not end", "without a preflight"],
 )
 def test_what_serves_is_started_again_at_once_while_a_candidate_hangs(
-    registry: Directory, root: Path, go_archive: Archive, way: str, moment: str, environ: dict[str, str]
+    registry: Directory, root: Path, go_archive: Archive, way: str, moment: str, preflight: str
 ) -> None:
-    port = free_port()
+    port, environ = free_port(), {"SAYS_READY": "1"} if way == "hangs" else {}
     registry.publish("v1.0.0", go_archive("v1.0.0"))
-    limits = ["--health-timeout", "8s", "--start-timeout", "8s", "--stop-timeout", "8s"]
+    limits = ["--health-timeout", "8s", "--start-timeout", "8s", "--stop-timeout", "8s", "--preflight", preflight]
     command = [*options(registry, root, port, *limits), "--", "./current/myapp"]
     with running("server", *command, **environ) as process:
         process.wait_for("deployment.done", version="v1.0.0")

@@ -44,7 +44,7 @@ class Processes:
         self.calls.append(("start", release.version))
         self._run(release)
 
-    def swap(self, release: Deployed) -> None:
+    def swap(self, release: Deployed, *, gives_way: bool = False) -> None:
         self.calls.append(("swap", release.version))
         self._run(release)
 

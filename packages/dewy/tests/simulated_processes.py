@@ -73,7 +73,7 @@ class Applications(Processes):
             self._later()
             raise
 
-    def swap(self, release: Deployed) -> None:
+    def swap(self, release: Deployed, *, gives_way: bool = False) -> None:
         self._host.disk.step("swap")
         self._run_as(release, "swap")
         self._wanted, self._crashes = release, 0

@@ -351,7 +351,7 @@ def test_a_fault_of_ours_leaves_everything_as_it_was(world: World, monkeypatch: 
     world.deploy()
     before = world.releases()
 
-    def swap(_release: object) -> None:
+    def swap(_release: object, *, gives_way: bool) -> None:
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr(world.processes, "swap", swap)

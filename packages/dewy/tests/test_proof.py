@@ -17,6 +17,7 @@ from dewy import events
 from dewy.deployment import DeploymentFailed
 from dewy.errors import HostError, StartError
 from dewy.health import blame
+from dewy.state import Deployed
 
 
 def world_with(tmp_path: Path, *versions: str, **settings: Any) -> World:
@@ -220,14 +221,11 @@ def test_memory_that_is_short_is_not_held_against_a_version(
     counter.write_text("nr_free_pages 1\noom_kill 7\n")
     monkeypatch.setattr(blame, "_KILLS", counter)
 
-    def die(release: Any) -> None:
+    def die(_release: Deployed, *, gives_way: bool) -> None:
         counter.write_text(f"oom_kill {7 + kills}\n")
         raise StartError("it was killed", code=code)
 
-    real = world.processes.swap
-    monkeypatch.setattr(
-        world.processes, "swap", lambda release: die(release) if release.version == "v1.1.0" else real(release)
-    )
+    monkeypatch.setattr(world.processes, "swap", die)
     failure = failed(world, "v1.1.0")
     assert isinstance(failure.cause, HostError) is blamed
     assert held(world) == ([] if blamed else ["v1.1.0"])

@@ -39,11 +39,11 @@ class SupervisedApplication:
 
     def start(self, release: Deployed) -> None:
         """Keeps a release running from now on. Raises StartError or HostError when the first try fails."""
-        self._do(self._bridge.start, release)
+        self._asked(lambda: self._bridge.start(self._launch(release)))
 
-    def swap(self, release: Deployed) -> None:
+    def swap(self, release: Deployed, *, gives_way: bool = False) -> None:
         """Runs a release in place of the present one. Raises StartError or HostError; the old one then serves on."""
-        self._do(self._bridge.swap, release)
+        self._asked(lambda: self._bridge.swap(self._launch(release), gives_way=gives_way))
 
     @contextmanager
     def switching(self) -> Iterator[None]:
@@ -107,9 +107,6 @@ class SupervisedApplication:
     def speaks_notify(self) -> bool:
         """Whether the application has been seen to say when it is ready."""
         return self._bridge.speaks_notify
-
-    def _do(self, verb: Callable[[Launch], None], release: Deployed) -> None:
-        self._asked(lambda: verb(self._launch(release)))
 
     def _asked(self, ask: Callable[[], T]) -> T:
         try:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from supervision import APPLICATION, LIMIT, alive, run, supervised, until
 
-from dewy.errors import DewyError, StartError
+from dewy.errors import DewyError, HostError, StartError
 from dewy.supervisor.addresses import Address, parse_ports
 from dewy.supervisor.preflight import PREFLIGHT_VARIABLE
 from dewy.supervisor.sockets import bind_private
@@ -186,6 +186,42 @@ def test_what_hangs_while_it_is_started_again_is_given_up_for_something_better(t
             it.supervisor.settle()
             assert time.monotonic() - began < 5
             assert not alive(hanging)
+            await it.only(it.pid)
+
+    run(scenario())
+
+
+def test_a_version_that_never_becomes_ready_gives_way_to_what_died_meanwhile(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with supervised(tmp_path, start_timeout=600) as it:
+            await it.supervisor.start(it.launch(READY))
+            swap = asyncio.create_task(it.supervisor.swap(it.launch("boot=600", READY, version="v2"), gives_way=True))
+            await until(lambda: it.supervisor.status.starts == 2)
+            began = time.monotonic()
+            os.kill(it.pid, signal.SIGKILL)
+            with pytest.raises(HostError, match="died meanwhile"):
+                await swap
+            assert (await it.ask())["generation"] == 3
+            assert time.monotonic() - began < 5
+            assert it.supervisor.status.current
+            assert it.supervisor.status.current.version == "v1"
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(("gives_way", "backoff"), [(True, 10.0), (False, 0.05)], ids=["soon ready", "a way back"])
+def test_one_that_is_ready_before_that_is_due_or_is_a_way_back_takes_over(
+    tmp_path: Path, gives_way: bool, backoff: float
+) -> None:
+    async def scenario() -> None:
+        async with supervised(tmp_path, backoff_first=backoff, backoff_most=10.0) as it:
+            await it.supervisor.start(it.launch(READY))
+            launch = it.launch("boot=1", READY, version="v2")
+            swap = asyncio.create_task(it.supervisor.swap(launch, gives_way=gives_way))
+            await until(lambda: it.supervisor.status.starts == 2)
+            os.kill(it.pid, signal.SIGKILL)
+            await swap
+            assert (await it.ask())["generation"] == 2
             await it.only(it.pid)
 
     run(scenario())

@@ -42,8 +42,11 @@ class Application(Protocol):
     def start(self, release: Deployed) -> None:
         """Keeps a release running from now on: it is started again and again, also when this raises."""
 
-    def swap(self, release: Deployed) -> None:
-        """Runs a release in place of the present one, which serves until the new one is ready, or on if it never is."""
+    def swap(self, release: Deployed, *, gives_way: bool = False) -> None:
+        """Runs a release in place of the present one, which serves until the new one is ready, or on if it never is.
+
+        With ``gives_way`` the new one is given up, with a HostError, when the present one dies and comes back first.
+        """
 
     def switching(self) -> AbstractContextManager[None]:
         """In the block ``current`` changes: what ran before is not started again, or it would be the wrong bytes."""

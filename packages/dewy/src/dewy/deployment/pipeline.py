@@ -167,7 +167,7 @@ class Pipeline:
             self.proof.preflight(attempt.deployed(now()))
             attempt.enter("start")
             attempt.since = self.proof.begin()
-            self.proof.swap(attempt.deployed(now()))
+            self.proof.swap(attempt.deployed(now()), gives_way=True)
         deployed = attempt.deployed(now())
         self.stage.note(self.state.deployed(deployed), "baking", deployed)
 

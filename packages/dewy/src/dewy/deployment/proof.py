@@ -83,15 +83,19 @@ class Proof:
         self._blame.look()
         return self._application.starts()
 
-    def swap(self, release: Deployed) -> None:
+    def swap(self, release: Deployed, *, gives_way: bool = False) -> None:
         """Runs a version in place of the present one.
+
+        Args:
+            release: The version.
+            gives_way: Whether the present one goes first if it dies meanwhile: then there is nothing wrong with it.
 
         Raises:
             StartError: It does not start; the present one serves on.
-            HostError: As StartError, and this host is to blame.
+            HostError: As StartError, and this host is to blame; or the present one has died and goes first.
         """
         try:
-            self._application.swap(release)
+            self._application.swap(release, gives_way=gives_way)
         except StartError as error:
             raise self._blame.judge(error) from error
 

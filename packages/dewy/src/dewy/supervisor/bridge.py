@@ -41,9 +41,9 @@ class SupervisorBridge:
         """See :meth:`Supervisor.start`."""
         self._call(self._supervisor.start(launch), self._start_limit)
 
-    def swap(self, launch: Launch) -> None:
+    def swap(self, launch: Launch, *, gives_way: bool = False) -> None:
         """See :meth:`Supervisor.swap`."""
-        self._call(self._supervisor.swap(launch), self._start_limit)
+        self._call(self._supervisor.swap(launch, gives_way=gives_way), self._start_limit)
 
     def unsettle(self, limit: float) -> None:
         """See :meth:`Supervisor.unsettle`."""

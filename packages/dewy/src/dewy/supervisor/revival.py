@@ -29,6 +29,7 @@ class Revival:
         emit: The event stream.
         turns: Whose turn it is.
         bring_up: Starts what is wanted, unless something serves by then; raises NotUp. The caller has the turn.
+        make_way: Has whoever tries something else give it up.
 
     Attributes:
         last_failure: How the application last died, or was not ready when it was started again.
@@ -36,9 +37,14 @@ class Revival:
     """
 
     def __init__(
-        self, settings: SupervisorSettings, emit: events.Emit, turns: Turns, bring_up: Callable[[], Awaitable[None]]
+        self,
+        settings: SupervisorSettings,
+        emit: events.Emit,
+        turns: Turns,
+        bring_up: Callable[[], Awaitable[None]],
+        make_way: Callable[[], None],
     ) -> None:
-        self._emit, self._turns, self._bring_up = emit, turns, bring_up
+        self._emit, self._turns, self._bring_up, self._make_way = emit, turns, bring_up, make_way
         self._stable_after = settings.stable_after
         self._governor = CrashGovernor(settings)
         self._serving = asyncio.Event()
@@ -92,6 +98,8 @@ class Revival:
 
     async def _try(self, failure: Failure | None) -> None:
         while not await self._serves_within(self._tell(failure) if failure else 0.0):
+            if self.comes_back:
+                self._make_way()
             async with self._turns.steady():
                 if self._serving.is_set():
                     return

@@ -47,7 +47,7 @@ class Supervisor:
         self._means, self._settings, self._emit = means, means.settings, means.emit
         self._speaks_notify, self._learned = speaks_notify, learned
         self._turns = Turns()
-        self._revival = Revival(self._settings, self._emit, self._turns, self._bring_back)
+        self._revival = Revival(self._settings, self._emit, self._turns, self._bring_back, self._make_way)
         self._number = 0
         self._wanted: Launch | None = None
         self._current: Generation | None = None
@@ -69,15 +69,17 @@ class Supervisor:
         """
         await self._tasks.do(self._start(launch))
 
-    async def swap(self, launch: Launch) -> None:
+    async def swap(self, launch: Launch, *, gives_way: bool = False) -> None:
         """Starts an application in place of the present one; returns when it is ready. The old one finishes meanwhile.
+
+        With ``gives_way`` it is given up when the present one dies and is due to come back before it is ready.
 
         Raises:
             StartError: It is not ready. It is gone again, and what ran before runs on.
-            HostError: This host could not start it. What ran before runs on.
+            HostError: This host could not start it, and what ran before runs on; or that has died, and goes first.
             DewyError: dewy is shutting down.
         """
-        await self._tasks.do(self._swap(launch))
+        await self._tasks.do(self._swap(launch, gives_way=gives_way))
 
     async def unsettle(self, limit: float) -> None:
         """``current`` is about to change: what runs is not started again until :meth:`settle`, or for so many seconds."""
@@ -108,14 +110,13 @@ class Supervisor:
             HostError: This host could not start it; the old one serves on.
             DewyError: Nothing runs that could be restarted, or dewy is shutting down.
         """
-        if self._queued_restart is None:
-            self._queued_restart = self._tasks.begin(self._restart())
-        await asyncio.shield(self._queued_restart)
+        await asyncio.shield(self.request_restart())
 
-    def request_restart(self) -> None:
+    def request_restart(self) -> asyncio.Task[None]:
         """Asks for a restart and does not wait: for a signal handler. A failure is told by an event."""
         if self._queued_restart is None:
             self._queued_restart = self._tasks.begin(self._restart())
+        return self._queued_restart
 
     async def stop(self) -> None:
         """Asks everything to finish and waits for it, killing what does not within the stop time-out (R84).
@@ -237,12 +238,12 @@ class Supervisor:
                 raise (error.error if isinstance(error, NotUp) else error) from None
             return Candidate(generation, sockets)
 
-    async def _swap(self, launch: Launch) -> None:
+    async def _swap(self, launch: Launch, *, gives_way: bool) -> None:
         async with self._turns.any():
             try:
-                await self._bring_up(launch, "swap")
+                await self._bring_up(launch, "swap", gives_way=gives_way)
             except NotUp as not_up:
-                raise not_up.error from None
+                raise (goes_first() if gives_way and self._revival.comes_back else not_up.error) from None
             self._revival.replaced()
 
     async def _restart(self) -> None:
@@ -276,7 +277,7 @@ class Supervisor:
         if self._wanted and not self._current:
             await self._bring_up(self._wanted, "crash")
 
-    async def _bring_up(self, launch: Launch, reason: str) -> Generation:
+    async def _bring_up(self, launch: Launch, reason: str, *, gives_way: bool = False) -> Generation:
         """Starts a generation, waits until it is ready, and has it take over. The caller has the turn.
 
         Raises:
@@ -285,9 +286,16 @@ class Supervisor:
         """
         self._refuse_when_ending()
         self._number += 1
-        generation = await self._until_ready(self._spawn(launch, reason, self._means))
-        self._hand_over(generation)
+        generation = self._spawn(launch, reason, self._means)
+        if gives_way:
+            self._candidate = generation
+        self._hand_over(await self._until_ready(generation))
         return generation
+
+    def _make_way(self) -> None:
+        """What has died is due, and goes before what is tried in its place."""
+        if self._candidate:
+            self._candidate.kill()
 
     async def _until_ready(self, generation: Generation) -> Generation:
         """Waits until it is. Raises NotUp when it is not, and gone again; DewyError when dewy is shutting down."""
@@ -342,7 +350,7 @@ class Supervisor:
 
     def _hand_over(self, generation: Generation) -> None:
         """A generation that is ready takes over; only now the one before is asked to finish."""
-        before, self._current = self._current, generation
+        before, self._current, self._candidate = self._current, generation, None
         # a version that was ready without a word is not asked for one when it has to come back
         self._wanted = replace(generation.launch, says_ready=generation.says_ready)
         self._revival.serves(generation)
@@ -371,8 +379,6 @@ class Supervisor:
         if not self._ending:
             failure = generation.failure(describe_exit(ending.code), ending.code, ending.uptime, ending.output)
             self._revival.begin(failure, served=True)
-            if self._candidate and self._revival.comes_back:
-                self._candidate.kill()
 
     def _forget(self, generation: Generation) -> None:
         self._candidate = None if generation is self._candidate else self._candidate
