@@ -50,7 +50,20 @@ def test_no_file_is_an_empty_state(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"null", b"{}", b'{"format": 99}', b'{"format": 1, "held": [{}]}', b"\xff\xfe", b"1"]
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"format": 99}',
+        b'{"format": 1, "held": [{}]}',
+        b"\xff\xfe",
+        b"1",
+        b'{"format": 1, "current": "v1"}',
+        b"[" * 100_000,
+    ],
 )
 def test_a_file_that_cannot_be_understood_is_put_aside_and_said(tmp_path: Path, content: bytes) -> None:
     path, said = tmp_path / "state.json", Recorder()

@@ -73,7 +73,9 @@ def compose(message: Message, account: Account) -> bytes:
     mail["Message-ID"] = f"<dewy.{_hash(repr(message))}@{domain}>"
     if message.deployment:
         # The thread's first mail need not exist: mail programs put what refers to the same one together (RFC 5256).
-        thread = f"<dewy.deployment.{_hash(message.deployment)}@{domain}>"
+        # Deployments are named by the second: two hosts may have one of the same name.
+        whole = "\0".join((message.host, message.application, message.deployment))
+        thread = f"<dewy.deployment.{_hash(whole)}@{domain}>"
         mail["In-Reply-To"] = thread
         mail["References"] = thread
     # No answer, neither from a person on holiday nor from a server (RFC 3834; Precedence and the X- header for older ones).

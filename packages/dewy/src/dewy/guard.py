@@ -48,11 +48,12 @@ class _Call(Generic[T]):
 
 
 class Guard:
-    """Calls plugins with a limit."""
+    """Calls plugins with a limit. For any thread."""
 
     def __init__(self, waker: Waker) -> None:
         self._waker = waker
         self._abandoned: dict[str, list[threading.Thread]] = {}
+        self._lock = threading.Lock()
 
     def call(
         self,
@@ -87,7 +88,7 @@ class Guard:
             last = max(started, alive()) if alive else started
             left = last + limit - self._waker.monotonic()
             if left <= 0:
-                self._abandoned.setdefault(who, []).append(call.thread)
+                self._abandon(who, call.thread)
                 raise CallTimedOut(
                     f"{who} gave no sign of life for {format_duration(limit)} while {what}"
                     if alive
@@ -96,15 +97,20 @@ class Guard:
             try:
                 self._waker.wait_for(lambda: call.done, left)
             except Interrupted:
-                self._abandoned.setdefault(who, []).append(call.thread)
+                self._abandon(who, call.thread)
                 raise
         if call.error is not None:
             raise self._explained(who, what, call.error)
         return call.value  # type: ignore[return-value]  # done without an error: it is the function's
 
+    def _abandon(self, who: str, thread: threading.Thread) -> None:
+        with self._lock:
+            self._abandoned.setdefault(who, []).append(thread)
+
     def _refuse_the_hanging(self, who: str, what: str) -> None:
-        hanging = [thread for thread in self._abandoned.get(who, []) if thread.is_alive()]
-        self._abandoned[who] = hanging
+        with self._lock:
+            hanging = [thread for thread in self._abandoned.get(who, []) if thread.is_alive()]
+            self._abandoned[who] = hanging
         if len(hanging) >= _MOST_ABANDONED:
             raise CallTimedOut(f"{who} is not asked for {what}: {len(hanging)} earlier calls still hang", "Restart dewy")
 

@@ -40,7 +40,7 @@ class StateFile:
             return State()
         except OSError as error:
             raise from_os_error(error, "reading the state") from error
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             aside = self._path.with_suffix(".broken")
             if put_aside:
                 self._path.replace(aside)

@@ -229,7 +229,8 @@ def test_the_number_of_this_very_process_is_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b"null", b'{"token": ""}', b'{"token": "x", "boot": "", "session": 0, "groups": [1]}',
-                b'{"token": "x", "boot": "", "session": 0, "groups": [{"pid": 0, "started": 0}]}', b"\xff" * 100],
+                b'{"token": "x", "boot": "", "session": 0, "groups": [{"pid": 0, "started": 0}]}', b"\xff" * 100,
+                b"[" * 100_000],
 )  # fmt: skip
 def test_a_file_that_makes_no_sense_harms_nobody_and_is_replaced(tmp_path: Path, content: bytes) -> None:
     (tmp_path / ".dewy").mkdir()

@@ -150,7 +150,7 @@ class FileCache:
         with file:
             try:
                 keys = json.loads(file.read(_LARGEST_PINNED))
-            except ValueError:
+            except (ValueError, RecursionError):
                 return []  # damaged: the next pin writes it anew
         return [key for key in keys if isinstance(key, str)] if isinstance(keys, list) else []
 

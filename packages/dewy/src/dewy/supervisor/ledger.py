@@ -61,7 +61,7 @@ def read_record(root: Path) -> Record | None:
         data = json.loads(_path(root).read_bytes())
         groups = tuple(RecordedGroup(int(group["pid"]), int(group["started"])) for group in data["groups"])
         record = Record(str(data["token"]), str(data["boot"]), int(data["session"]), groups)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return record if record.token and all(group.pid > 1 for group in groups) else None
 
