@@ -52,6 +52,7 @@ class Model:
         self.named: set[str] = set()
         self.lifted: set[tuple[str, str]] = set()
         self.put_there: set[str] = set()
+        self.sent_to: set[str] = set()
         self.left_by_hand: set[str] = set()
         self.was_full = self.trouble = False
         self.left: set[str] = set()
@@ -98,7 +99,8 @@ class Model:
                 ban.superseded = ban.superseded or (version == build.version and digest not in ("", build.digest))
 
     def _is_banned(self, build: Build) -> bool:
-        return not self.bans.keys().isdisjoint({(build.version, build.digest), (build.version, "")})
+        bans = {banned: self.bans.get(banned) for banned in ((build.version, build.digest), (build.version, ""))}
+        return any(ban and not self._is_unsure(banned, ban) for banned, ban in bans.items())
 
     def failed(self, build: Build) -> None:
         """A process was no good."""
@@ -258,7 +260,8 @@ class Model:
         if state.current and self.is_good(state.current.digest) and serving is None:
             self.host.blame(f"{state.current.version} is good, and nothing serves")
         others = [each for each in self.host.pipeline.stage.on_disk() if not state.holds_deployed(each)]
-        if state.current and not self.is_good(state.current.digest) and state.current.digest not in self.put_there:
+        by_hand = state.current and (state.current.digest in self.put_there or state.current.version in self.sent_to)
+        if state.current and not self.is_good(state.current.digest) and not by_hand:
             # what was on hold when this one failed could not be gone back to
             better = [each.version for each in others if self.is_good(each.digest) and each.version not in self.let_go]
             if better:

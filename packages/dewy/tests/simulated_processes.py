@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from simulated_host import Host
 
 _SPOILT_AFTER = 3.0
+_GOES_FIRST = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ class Applications(Processes):
             self._later()
 
     def comes_back(self) -> bool:
-        return self._wanted is not None and self.serving is None and not self.gone
+        return self._wanted is not None and self.serving is None and not self.gone and self._crashes <= _GOES_FIRST
 
     def thirst(self) -> None:
         """The disk is full."""

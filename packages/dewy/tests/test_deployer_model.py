@@ -191,6 +191,7 @@ class Life(RuleBasedStateMachine):
         model.left |= {each.version for each in (state.current, state.pending and state.pending.deployed) if each}
         if version:
             model.named.add(version)
+            model.sent_to.add(version)  # also where dewy is killed before it says that it has come there
         self.host.deployer.operations.roll_back(version, "alice")
 
     @precondition(lambda self: self.next)
