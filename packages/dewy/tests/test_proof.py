@@ -231,6 +231,69 @@ def test_memory_that_is_short_is_not_held_against_a_version(
     assert held(world) == ([] if blamed else ["v1.1.0"])
 
 
+def hindered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A host on which v1.2.0 has failed, and v1.1.0 does not start because the disk is full by then."""
+    world = world_with(tmp_path, "v1.0.0", "v1.1.0", bake_time=0.1)
+    world.processes.spoilt.add("v1.2.0")
+    real = world.processes.swap
+
+    def swap(release: Deployed, *, gives_way: bool = False) -> None:
+        if release.version == "v1.1.0":
+            full = SimpleNamespace(f_bavail=0, f_frsize=4096, f_files=10, f_favail=5)
+            monkeypatch.setattr(os, "statvfs", lambda _path: full)
+            raise StartError("v1.1.0 exited at once with status 1", code=1)
+        real(release, gives_way=gives_way)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.processes, "swap", swap)
+        failed(world, "v1.2.0")
+        assert held(world) == ["v1.2.0"]
+        assert world.serving() == "v1.2.0"
+        for _ in range(3):
+            world.pipeline.take_up()
+    assert [told["version"] for told in world.said.of(events.ROLLBACK_FAILED)] == ["v1.1.0"], "it is told once"
+    assert held(world) == ["v1.2.0"]
+    monkeypatch.undo()
+    return world
+
+
+def test_a_version_that_the_host_keeps_from_coming_back_comes_back_when_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = hindered(tmp_path, monkeypatch)
+    world.pipeline.take_up()
+    assert world.serving() == "v1.1.0"
+    assert held(world) == ["v1.2.0"]
+    assert world.pipeline.state.pending is None
+
+
+@pytest.mark.parametrize("way", ["", "broken", "spoilt"])
+def test_a_dewy_that_is_started_on_the_way_back_goes_on_and_further_back_if_need_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    world = hindered(tmp_path, monkeypatch)
+    if way:
+        getattr(world.processes, way).add("v1.1.0")
+    world.start_dewy()
+    world.recover()
+    assert world.serving() == ("v1.0.0" if way else "v1.1.0")
+    assert held(world) == (["v1.1.0", "v1.2.0"] if way else ["v1.2.0"])
+    assert world.pipeline.state.pending is None
+    assert world.processes.calls[-1] == ("swap", world.serving())
+
+
+def test_where_nothing_is_left_to_go_back_to_a_started_dewy_keeps_trying_what_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = hindered(tmp_path, monkeypatch)
+    world.processes.broken |= {"v1.0.0", "v1.1.0"}
+    world.processes.spoilt.clear()
+    world.start_dewy()
+    world.recover()
+    assert world.processes.calls[-1] == ("start", "v1.2.0")
+    assert world.pipeline.state.pending is None
+
+
 # ------------------------------------------------------------------------------------------- operators come in between
 
 
