@@ -133,7 +133,7 @@ def test_what_would_be_gone_back_to_is_never_removed(world: World) -> None:
 def test_everything_said_meanwhile_tells_who_asked(world: World) -> None:
     causes: list[object] = []
     real = world.processes.swap
-    world.processes.swap = lambda release: (causes.append(facts().get("cause")), real(release))  # type: ignore[method-assign]
+    world.processes.swap = lambda release, **_: (causes.append(facts().get("cause")), real(release))  # type: ignore[method-assign]
     operations(world).roll_back(None, "alice")
     assert causes == ["operator alice"]
 
@@ -233,7 +233,7 @@ def test_without_a_dewy_the_command_does_the_same_and_it_is_in_the_history(world
 def test_a_deployment_in_which_dewy_was_killed_is_what_is_gone_back_from(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def kill(*_: Any) -> None:
+    def kill(*_: Any, **_named: Any) -> None:
         raise Killed
 
     world.publish("v1.2.0")
