@@ -14,7 +14,7 @@ import pytest
 
 from deployments import World
 from dewy import events
-from dewy.deployment import DeploymentFailed
+from dewy.deployment import DeploymentFailed, take_up
 from dewy.errors import HostError, StartError
 from dewy.health import blame
 from dewy.state import Deployed
@@ -250,7 +250,7 @@ def hindered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
         assert held(world) == ["v1.2.0"]
         assert world.serving() == "v1.2.0"
         for _ in range(3):
-            world.pipeline.take_up()
+            take_up(world.pipeline)
     assert [told["version"] for told in world.said.of(events.ROLLBACK_FAILED)] == ["v1.1.0"], "it is told once"
     assert held(world) == ["v1.2.0"]
     monkeypatch.undo()
@@ -261,7 +261,7 @@ def test_a_version_that_the_host_keeps_from_coming_back_comes_back_when_it_can(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = hindered(tmp_path, monkeypatch)
-    world.pipeline.take_up()
+    take_up(world.pipeline)
     assert world.serving() == "v1.1.0"
     assert held(world) == ["v1.2.0"]
     assert world.pipeline.state.pending is None

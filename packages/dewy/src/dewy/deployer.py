@@ -12,7 +12,7 @@ from typing import TypeVar
 from dewy import events
 from dewy.backoff import backoff, jittered, retry_after
 from dewy.decide import Deploy, decide
-from dewy.deployment import DeploymentFailed, Pipeline, recover
+from dewy.deployment import DeploymentFailed, Pipeline, recover, take_up
 from dewy.errors import DewyError, ReleasePending, StartError, as_dewy_error
 from dewy.guard import CallTimedOut
 from dewy.host import detect_platform
@@ -155,7 +155,7 @@ class Deployer:
     def _poll(self) -> float:
         """Asks the registry once and does what follows; the seconds until the next time."""
         self._remember()
-        self.pipeline.take_up()
+        take_up(self.pipeline)
         if self.pipeline.state.pending and not self.pipeline.bakes:
             return jittered(self._interval)  # another deployment would have it forgotten
         if self.pipeline.bakes:

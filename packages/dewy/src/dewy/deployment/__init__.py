@@ -3,7 +3,7 @@
 from dewy.deployment.application import Application
 from dewy.deployment.attempt import DeploymentFailed
 from dewy.deployment.pipeline import Pipeline
-from dewy.deployment.recovery import recover
+from dewy.deployment.recovery import recover, take_up
 from dewy.deployment.rollback import Rollback, RolledBack, release_to_go_back_to
 from dewy.deployment.stage import Stage
 
@@ -16,4 +16,5 @@ __all__ = [
     "Stage",
     "recover",
     "release_to_go_back_to",
+    "take_up",
 ]

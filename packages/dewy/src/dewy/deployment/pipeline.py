@@ -10,7 +10,7 @@ What is about to happen is written into the state before it happens, so that a d
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import replace
 
 from dewy import events
@@ -27,8 +27,7 @@ from dewy.fetch import Fetched, Fetcher
 from dewy.files import sweep
 from dewy.hooks import DeployHooks
 from dewy.runtime import Runtime
-from dewy.scope import within
-from dewy.state import Deployed, Held, Pending, State
+from dewy.state import Deployed, Held, State
 from dewy.statefile import StateFile, StateKeeper
 from dewy.types import Deployment, Outcome, Release, Report, Result
 from dewy.waker import Interrupted
@@ -337,28 +336,6 @@ class Pipeline:
             self._fetcher.prepare()
         except OSError as error:
             raise from_os_error(error, f"preparing {self._settings.root}") from error
-
-    def take_up(self) -> None:
-        """Tries again to go back to what is to run, where the disk has not let it before."""
-        pending = self.state.pending
-        if pending is None or self.bakes:
-            return
-        if pending.kind != "deployment" and pending.phase == "failed":
-            self.stage.stay(pending.deployed, self.state.current)
-        elif pending.kind != "deployment":
-            with suppress(DewyError):  # it has said so
-                self.go_on_back(pending)
-        elif pending.phase == "finishing":
-            self.stage.settle()
-        else:
-            self.stage.revert(pending.deployed, self.state.current)
-
-    def go_on_back(self, pending: Pending) -> RolledBack | None:
-        """Ends a way back that dewy was stopped on, or the disk. Raises as :meth:`Rollback.run`; else as :meth:`retreat`."""
-        if pending.kind == "rollback" or self.proof is None:
-            return self.rollback.resume(pending)
-        with within(deployment=self.stage.releases.new_name(now())):
-            return self.retreat(DewyError("dewy goes on with what it was stopped in"))
 
     def prune(self) -> None:
         """Removes releases beyond those that are kept, and tells the cache which artifacts are needed (R70, R45)."""

@@ -1,4 +1,4 @@
-"""The first thing a dewy does: runs what is there (R72), and ends what a dewy that was killed had begun."""
+"""The first thing a dewy does: runs what is there (R72), and ends what one before it had begun, or the disk had stopped."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from contextlib import suppress
 from dataclasses import replace
 
 from dewy.deployment.pipeline import Pipeline
+from dewy.deployment.rollback import RolledBack
+from dewy.deployment.stage import now
 from dewy.errors import DewyError, HostError
+from dewy.scope import within
 from dewy.state import Deployed, Pending
 
-__all__ = ["recover"]
+__all__ = ["recover", "take_up"]
 
 
 def recover(pipeline: Pipeline) -> None:
@@ -30,11 +33,35 @@ def recover(pipeline: Pipeline) -> None:
     pipeline.prune()
 
 
+def take_up(pipeline: Pipeline) -> None:
+    """Tries again to end what the disk has not let dewy end; :attr:`State.pending` says whether it does now."""
+    pending = pipeline.state.pending
+    if pending is None or pipeline.bakes:
+        return
+    if pending.kind != "deployment" and pending.phase != "failed":
+        with suppress(DewyError):  # it has said so
+            _go_on_back(pipeline, pending)
+    elif pending.phase == "finishing":
+        pipeline.stage.settle()
+    elif pending.kind != "deployment":
+        pipeline.stage.stay(pending.deployed, pipeline.state.current)
+    else:
+        pipeline.stage.revert(pending.deployed, pipeline.state.current)
+
+
+def _go_on_back(pipeline: Pipeline, pending: Pending) -> RolledBack | None:
+    """Goes on with a way back. Raises as :meth:`Rollback.run`; else as :meth:`Pipeline.retreat`."""
+    if pending.kind == "rollback" or pipeline.proof is None:
+        return pipeline.rollback.resume(pending)
+    with within(deployment=pipeline.stage.releases.new_name(now())):
+        return pipeline.retreat(DewyError("dewy goes on with what it was stopped in"))
+
+
 def _roll_back(pipeline: Pipeline, pending: Pending) -> None:
     """What an operator has asked for is done, however often dewy is killed meanwhile; and what has failed is left."""
     done = None
     with suppress(DewyError):  # it has said so, and what ran before is current again
-        done = pipeline.go_on_back(pending)
+        done = _go_on_back(pipeline, pending)
     if done is None:
         _start_current(pipeline)
 
