@@ -62,7 +62,8 @@ def test_a_stuck_consumer_delays_nobody_and_its_loss_is_told() -> None:
     stream.subscribe("stuck", lambda _event: free.wait())  # type: ignore[arg-type,return-value]
     for number in range(1500):
         stream.emit(events.REPORT_DONE, version=str(number))
-        wait_until(lambda: len(seen) == number + 1)  # noqa: B023 - called in this turn of the loop
+        if number % 100 == 99:  # so that the good one loses none
+            wait_until(lambda: len(seen) == number + 1)  # noqa: B023 - called in this turn of the loop
     free.set()
     stream.close(10)
     lost = [e for e in seen if e.name == "events.lost"]

@@ -104,7 +104,7 @@ class Rollback:
             StartError: It does not start. What ran before runs on, and is not on hold.
             DewyError: ``current`` cannot be switched; nothing has changed.
         """
-        left = self._left()
+        left, self._told = self._left(), None
         held = held_because(left, reason)
         before = self._stage.state
         with within(deployment=self._stage.releases.new_name(now())):
