@@ -41,6 +41,7 @@ class _Delivery:
         self._consumer, self._report = consumer, report
         self._queue: queue.Queue[Event | None] = queue.Queue(_QUEUE_LENGTH)
         self._lost = 0
+        self._over = False
         self._thread = threading.Thread(target=self._run, name=f"events: {name}", daemon=True)
         self._thread.start()
 
@@ -56,8 +57,11 @@ class _Delivery:
             with contextlib.suppress(Exception):
                 self._consumer(event)
             self._queue.task_done()
-            if self._lost and self._queue.empty():
-                self._report_lost()
+            if self._queue.empty():
+                if self._lost:
+                    self._report_lost()
+                if self._over:
+                    return
 
     def _report_lost(self) -> None:
         lost, self._lost = self._lost, 0
@@ -70,7 +74,8 @@ class _Delivery:
 
     def end(self) -> None:
         """Says that nothing more comes: the thread ends when all is delivered."""
-        with contextlib.suppress(queue.Full):  # then what is left is counted as lost
+        self._over = True
+        with contextlib.suppress(queue.Full):  # then it sees that it is over when it has delivered all
             self._queue.put_nowait(None)
 
     def join(self, deadline: float) -> None:
