@@ -232,7 +232,7 @@ class Life(RuleBasedStateMachine):
 
 TestLife = Life.TestCase
 TestLife.settings = settings(
-    max_examples=EXAMPLES or 45,
+    max_examples=EXAMPLES or 30,
     stateful_step_count=30,
     derandomize=not EXAMPLES,  # a test that fails once in a thousand runs tells the wrong person
     # what fails is made small only where there is time for it: an example of hours has many steps

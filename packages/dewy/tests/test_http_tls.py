@@ -77,7 +77,7 @@ def test_an_expired_certificate_is_refused(authority: trustme.CA, trust: dict[st
 
 def test_https_to_a_plain_port_says_so(trust: dict[str, str]) -> None:
     with Server(says()) as server:
-        error = failure(HttpClient(trust), f"https://{server.host}/")
+        error = failure(HttpClient(trust, retries=ONCE), f"https://{server.host}/")
     assert f"no TLS connection to {server.host}" in error.message
     assert "Does it speak https" in error.hint
 
