@@ -162,6 +162,24 @@ def test_an_application_that_is_killed_is_started_again_with_its_socket_open(
         assert refused == []
 
 
+def test_a_crash_loop_costs_next_to_nothing(registry: Directory, root: Path) -> None:
+    """Of dewy's own: what the application does in its seconds is its own affair."""
+    registry.publish("v1.0.0", pack({"myapp": (b"#!/bin/sh\nsleep 1\nexit 3\n", 0o755)}))
+    command = [*options(registry, root, free_port()), "-i", "60s"]
+    with running("server", *command, "--", "./current/myapp") as process:
+        process.wait_for("application.crashed")
+        began, used = time.monotonic(), cpu_seconds(process.pid)
+        process.wait_for("application.crashed", count=4)
+        share = (cpu_seconds(process.pid) - used) / (time.monotonic() - began)
+    assert share < 0.01
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process has used, its children aside."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def test_two_dewys_in_one_root_are_one_too_many(registry: Directory, root: Path, go_archive: Archive) -> None:
     registry.publish("v1.0.0", go_archive("v1.0.0"))
     with running("server", *options(registry, root, free_port()), "--", "./current/myapp") as process:
