@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -223,6 +224,21 @@ def test_one_that_is_ready_before_that_is_due_or_is_a_way_back_takes_over(
             await swap
             assert (await it.ask())["generation"] == 2
             await it.only(it.pid)
+
+    run(scenario())
+
+
+def test_after_three_deaths_in_a_row_a_newer_version_is_let_through(tmp_path: Path) -> None:
+    """It may be what mends them: or an application that always dies soon could never be replaced."""
+
+    async def scenario() -> None:
+        async with supervised(tmp_path, start_grace=0.05) as it:
+            await it.supervisor.start(it.shell("sleep 0.2; exit 3"))
+            await until(lambda: it.supervisor.status.crashes >= 4)
+            slow = replace(it.launch("boot=1", READY, version="v2"), says_ready=True)
+            await it.supervisor.swap(slow, gives_way=True)
+            assert it.supervisor.status.current
+            assert it.supervisor.status.current.version == "v2"
 
     run(scenario())
 
