@@ -79,6 +79,17 @@ class Upstream:
         )
 
 
+@contextmanager
+def opened_upstream() -> Iterator[Upstream]:
+    """A GitHub for the time of the block; at its end nothing hangs any more."""
+    with GitHub() as server:
+        upstream = Upstream(server)
+        try:
+            yield upstream
+        finally:
+            upstream.go_on()
+
+
 class Hosts:
     """Hosts of a fleet: one dewy process each, with a root of its own."""
 

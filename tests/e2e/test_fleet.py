@@ -11,8 +11,7 @@ from typing import Protocol
 import pytest
 
 from consul_agent import Agent
-from fleet import Counting, Hosts, Members, Upstream, hosts, open_cache, wait_for_signs_of_life
-from ghr_github import GitHub
+from fleet import Counting, Hosts, Members, Upstream, hosts, open_cache, opened_upstream, wait_for_signs_of_life
 from redis_server import RedisServer, binary_of
 from running import eventually
 
@@ -59,12 +58,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def upstream() -> Iterator[Upstream]:
-    with GitHub() as server:
-        upstream = Upstream(server)
-        try:
-            yield upstream
-        finally:
-            upstream.go_on()
+    with opened_upstream() as upstream:
+        yield upstream
 
 
 @pytest.fixture

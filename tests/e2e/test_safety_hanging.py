@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from fleet import Upstream
-from ghr_github import GitHub
+from fleet import Upstream, opened_upstream
 from notifying import SilentServer
 from publishing import Archive
 from running import Running, eventually, free_port, running
@@ -24,16 +23,6 @@ STOP = 6.0
 """``--stop-timeout``, seconds."""
 MARGIN = 1.5
 """Seconds that a busy machine may add."""
-
-
-@contextmanager
-def github() -> Iterator[Upstream]:
-    with GitHub() as server:
-        upstream = Upstream(server)
-        try:
-            yield upstream
-        finally:
-            upstream.go_on()
 
 
 class Scene:
@@ -76,7 +65,7 @@ def test_a_crashed_application_comes_back_and_dewy_stops_in_time_while_something
 ) -> None:
     more, begin = HANGING[what]
     with ExitStack() as stack:
-        upstream, silent = stack.enter_context(github()), stack.enter_context(SilentServer())
+        upstream, silent = stack.enter_context(opened_upstream()), stack.enter_context(SilentServer())
         scene = Scene(root, upstream, go_archive, silent)
         scene.publish("v1.0.0")
         arguments = ["--registry", upstream.server.url, "-p", f"127.0.0.1:{free_port()}", "-i", "0.2s", "-C", str(root)]
