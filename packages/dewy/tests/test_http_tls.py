@@ -76,10 +76,20 @@ def test_an_expired_certificate_is_refused(authority: trustme.CA, trust: dict[st
 
 
 def test_https_to_a_plain_port_says_so(trust: dict[str, str]) -> None:
-    with Server(says()) as server:
-        error = failure(HttpClient(trust, retries=ONCE), f"https://{server.host}/")
-    assert f"no TLS connection to {server.host}" in error.message
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_refuse, args=(listener,), daemon=True).start()
+        peer = f"127.0.0.1:{listener.getsockname()[1]}"
+        error = failure(HttpClient(trust, retries=ONCE), f"https://{peer}/")
+    assert f"no TLS connection to {peer}" in error.message
     assert "Does it speak https" in error.hint
+
+
+def _refuse(listener: socket.socket) -> None:
+    """As a web server without TLS: a client's greeting is no request, whatever its random bytes are."""
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
 
 
 def test_a_handshake_that_never_ends_is_given_up(trust: dict[str, str]) -> None:
